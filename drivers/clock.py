@@ -1,0 +1,78 @@
+"""The one clock of a run: real, or virtual for rehearsals and tests."""
+
+import time
+from typing import Protocol
+
+
+class Clock(Protocol):
+    """Time, injected: nobody else reads it."""
+
+    virtual: bool
+    """True when time passes only by sleeping."""
+
+    def monotonic(self) -> float:
+        """Seconds since the run's clock started; never goes back."""
+
+    def wall(self) -> float:
+        """Seconds since the Unix epoch: a label for records, never for control."""
+
+    def sleep_until(self, t_s: float) -> None:
+        """Return when `monotonic` has reached ``t_s``; at once when it already has."""
+
+    def real_delay_s(self, t_s: float) -> float:
+        """Real seconds that will pass until ``t_s``: what a poll on a socket may take."""
+
+
+class WallClock:
+    """Real time, optionally running ``speed`` times as fast."""
+
+    virtual = False
+
+    def __init__(self, speed: float = 1.0) -> None:
+        if not speed > 0:
+            raise ValueError(f"clock speed must be > 0, got {speed}")
+        self._speed = speed
+        self._real_start_s = time.monotonic()
+        self._wall_start_s = time.time()
+
+    def monotonic(self) -> float:
+        """Seconds since construction, times the speed."""
+        return (time.monotonic() - self._real_start_s) * self._speed
+
+    def wall(self) -> float:
+        """Seconds since the Unix epoch, advancing with the speed."""
+        return self._wall_start_s + self.monotonic()
+
+    def sleep_until(self, t_s: float) -> None:
+        """Sleep in real time."""
+        time.sleep(self.real_delay_s(t_s))
+
+    def real_delay_s(self, t_s: float) -> float:
+        """The distance to ``t_s`` divided by the speed; 0 when it has passed."""
+        return max(0.0, (t_s - self.monotonic()) / self._speed)
+
+
+class VirtualClock:
+    """Time that passes only when somebody sleeps: as fast as the machine, the same every time."""
+
+    virtual = True
+
+    def __init__(self, wall_start_s: float = 0.0) -> None:
+        self._now_s = 0.0
+        self._wall_start_s = wall_start_s
+
+    def monotonic(self) -> float:
+        """Virtual seconds slept so far."""
+        return self._now_s
+
+    def wall(self) -> float:
+        """The start label plus the virtual seconds."""
+        return self._wall_start_s + self._now_s
+
+    def sleep_until(self, t_s: float) -> None:
+        """Move time forward to ``t_s``; never back."""
+        self._now_s = max(self._now_s, t_s)
+
+    def real_delay_s(self, t_s: float) -> float:
+        """No real time has to pass."""
+        return 0.0

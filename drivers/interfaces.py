@@ -1,0 +1,170 @@
+"""What a device is.
+
+Every call returns at once; what takes time returns an `Action` to poll. Positions and shifts are (y, x) in nm,
+temperatures in K, times in s on the injected `Clock`. Structural typing: a driver need not import this module.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Literal, Protocol, runtime_checkable
+
+import numpy as np
+import numpy.typing as npt
+
+ActionState = Literal["running", "done", "failed", "cancelled"]
+Quality = Literal["ok", "stale", "bad"]
+
+
+class DeviceError(Exception):
+    """A device refused, failed or fell silent: what, rule, value, where, what next."""
+
+
+@dataclass(frozen=True)
+class Reading:
+    """One value read from a device."""
+
+    value: float
+    """In the unit that `Device.describe` gives for the channel."""
+
+    t_s: float
+    """When it was measured, on the run's clock."""
+
+    quality: Quality = "ok"
+
+
+@dataclass(frozen=True)
+class Channel:
+    """What a readable channel means."""
+
+    units: str
+    description: str
+
+
+@dataclass(frozen=True)
+class Location:
+    """Where a holder is: the commanded and the measured temperature."""
+
+    setpoint_K: float
+    measured_K: float
+    t_s: float
+    """When `measured_K` was measured."""
+
+
+@dataclass(frozen=True)
+class FrameSpec:
+    """How frames are to be taken."""
+
+    exposure_s: float
+    period_s: float
+    """Start to start; at least the exposure."""
+
+
+@dataclass(frozen=True)
+class Frame:
+    """One camera frame."""
+
+    data: npt.NDArray[np.uint16]
+    """Raw counts, shape (ny, nx)."""
+
+    seq: int
+    """The camera's counter since `Camera.start`, from 0, lost frames included."""
+
+    t_start_s: float
+    """Start of the exposure on the run's clock."""
+
+    exposure_s: float
+    lost_before: int = 0
+    """Frames lost between the previous delivered frame and this one."""
+
+
+class Action(Protocol):
+    """Something that takes time."""
+
+    def poll(self) -> ActionState:
+        """Say how far it is; never blocks."""
+
+    def cancel(self) -> None:
+        """Stop it; returns at once, harmless when repeated."""
+
+
+class Device(Protocol):
+    """What every device can do."""
+
+    name: str
+
+    def open(self) -> None:
+        """Connect; must not change the state of the hardware. Raises DeviceError."""
+
+    def close(self) -> None:
+        """Disconnect; must not change the state of the hardware."""
+
+    def describe(self) -> Mapping[str, Channel]:
+        """Name the channels that `read` returns."""
+
+    def read(self) -> Mapping[str, Reading]:
+        """Return the newest readings; never blocks."""
+
+    def safe(self, why: str) -> None:
+        """Go to the device's safe state now; harmless when repeated, never raises."""
+
+
+@runtime_checkable
+class Holder(Device, Protocol):
+    """A heating holder; `read` has at least the channel ``temperature`` in K. `safe` switches the heater off."""
+
+    def check(self, target_K: float, rate_K_per_s: float) -> list[str]:
+        """Say what this holder cannot do of a ramp; empty when it can. Touches nothing."""
+
+    def ramp(self, target_K: float, rate_K_per_s: float) -> Action:
+        """Start a ramp from the present setpoint; done means the controller's setpoint has arrived."""
+
+    def hold_here(self) -> None:
+        """Freeze the setpoint at its present value."""
+
+    def switch_off(self) -> None:
+        """Take the power off the heater."""
+
+    def locate(self) -> Location:
+        """Return setpoint and measured temperature."""
+
+
+@runtime_checkable
+class Microscope(Device, Protocol):
+    """The column, as far as a heating experiment needs it; `safe` blanks the beam."""
+
+    def blank(self, on: bool) -> None:
+        """Blank (True) or unblank the beam."""
+
+    def shift_image(self, shift_nm: tuple[float, float]) -> None:
+        """Set the absolute image-beam shift (y, x). Raises DeviceError beyond its range."""
+
+    def image_shift_nm(self) -> tuple[float, float]:
+        """Read the image-beam shift back."""
+
+    def fresh_region(self) -> None:
+        """Move to a region of the specimen that has seen no beam."""
+
+
+@runtime_checkable
+class Camera(Device, Protocol):
+    """A camera that free-runs between `start` and `stop`; `safe` stops it."""
+
+    shape: tuple[int, int]
+    dtype: str
+
+    def arm(self, spec: FrameSpec) -> None:
+        """Prepare; no frame is taken. Raises DeviceError when it cannot."""
+
+    def start(self) -> None:
+        """Begin; the first exposure starts now with seq 0."""
+
+    def next_frame(self, timeout_s: float = 0.0) -> Frame | None:
+        """Return the next finished frame, or None when there is none within the timeout."""
+
+    def stop(self) -> None:
+        """End after the running exposure, which is discarded; harmless when repeated."""
+
+
+def channels_of(device: Device) -> dict[str, Any]:
+    """Return a device's channels as plain data, for records."""
+    return {key: {"units": c.units, "description": c.description} for key, c in device.describe().items()}
