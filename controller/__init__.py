@@ -1,0 +1,1 @@
+"""From a protocol file to a report: configuration, plan, engine, streams, records, command line."""

@@ -1,0 +1,84 @@
+"""The run's journal: one JSON object a line, numbered and checksummed, append-only.
+
+Kinds and their fields (besides ``n``, ``t_s`` on the run's clock, ``utc``, ``kind``, ``crc``):
+
+==============  ======================================================================================
+run_started     run, protocol, rig, seed, version, clock
+state           state, why
+step            index, path, step (ramp | cool | wait | acquire), label
+phase           index, phase
+settled         setpoint_K
+reading         temperature_K, setpoint_K
+hold_opened     hold, name, title, t_settled_s, setpoint_K, frames_planned
+durable         hold, seq: every frame up to this one survives a power cut
+hold_closed     hold, path, frames, analysis (complete | missing), reason
+command         command, source
+guard           guard, message, action
+child           role, event (started | died | restarted), pid, detail
+run_ended       outcome (success | stopped | aborted | failed), why, exit_code
+==============  ======================================================================================
+"""
+
+import json
+import os
+import zlib
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from annealscope.drivers.clock import Clock
+
+DURABLE = frozenset(
+    ("run_started", "state", "step", "settled", "hold_opened", "hold_closed", "command", "guard", "run_ended")
+)
+"""Kinds that are on the disk before the engine goes on; the others only survive the death of the process."""
+
+
+class Journal:
+    """Appends records; the engine's only file."""
+
+    def __init__(self, path: Path, clock: Clock) -> None:
+        self._clock = clock
+        self._file = path.open("ab")
+        self._next = sum(1 for _ in read_journal(path))
+
+    def write(self, kind: str, **fields: Any) -> None:
+        """Append one record; returns when it is durable, for the kinds that have to be."""
+        utc = datetime.fromtimestamp(self._clock.wall(), UTC).isoformat(timespec="milliseconds")
+        record = {
+            "n": self._next,
+            "t_s": round(self._clock.monotonic(), 4),
+            "utc": utc,
+            "kind": kind,
+            **fields,
+        }
+        body = json.dumps(record, allow_nan=True)
+        self._file.write(f'{body[:-1]}, "crc": "{zlib.crc32(body.encode()):08x}"}}\n'.encode())
+        self._file.flush()
+        if kind in DURABLE:
+            os.fsync(self._file.fileno())
+        self._next += 1
+
+    def close(self) -> None:
+        """Close the file."""
+        self._file.close()
+
+
+def read_journal(path: Path) -> Iterator[dict[str, Any]]:
+    """Yield the intact records in order; a torn or damaged line ends the reading."""
+    if not path.exists():
+        return
+    with path.open("rb") as lines:
+        for line in lines:
+            record = _checked(line)
+            if record is None:
+                return
+            yield record
+
+
+def _checked(line: bytes) -> dict[str, Any] | None:
+    head, separator, tail = line.rpartition(b', "crc": "')
+    if not separator or tail[8:] != b'"}\n' or f"{zlib.crc32(head + b'}'):08x}".encode() != tail[:8]:
+        return None
+    return dict(json.loads(head + b"}"))

@@ -1,0 +1,1 @@
+"""Frames on the wire: messages, publisher, recorder process, analyst process."""

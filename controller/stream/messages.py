@@ -1,0 +1,221 @@
+"""What goes over the wire: ``[kind, JSON header, raw array, ...]``, versioned, no pickle.
+
+Sockets (all loopback TCP, all bound by the controller, so that a child can be restarted):
+
+* ``recorder`` DEALER <-> DEALER: OpenHold, FrameHeader + pixels, CloseHold, ResultsHeader + arrays ->
+  <- Hello, Ack, HoldClosed, Trouble
+* ``analyst`` DEALER <-> DEALER: OpenHold, CloseHold -> <- Hello, DriftRow, Live, ResultsHeader + arrays,
+  NoResults, Trouble
+* ``frames`` PUB -> SUB (analyst, monitor): FrameHeader + pixels; what is missed is read from the frame log.
+"""
+
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
+
+WIRE_VERSION = 1
+MAX_MESSAGE_BYTES = 512 * 1024 * 1024
+"""No part of a message may be larger; sockets drop a peer that sends more."""
+
+
+class Message(BaseModel):
+    """A header; unknown fields are ignored so that an older reader understands a newer sender."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore", ser_json_inf_nan="constants")
+    v: int = WIRE_VERSION
+
+
+class Hello(Message):
+    """A child is up and listening."""
+
+    kind: Literal["hello"] = "hello"
+    role: Literal["recorder", "analyst"]
+    pid: int
+
+
+class CameraInfo(Message):
+    """How to read the pixels of a hold."""
+
+    shape: tuple[int, int]
+    dtype: str
+    pixel_nm: float
+    offset_counts: float
+    gain_counts_per_e: float
+    aperture_per_nm: float
+    """Radius of the objective aperture in 1/nm: the pupil that makes the speckle."""
+
+
+class OpenHold(Message):
+    """A new acquisition begins."""
+
+    kind: Literal["open_hold"] = "open_hold"
+    run: str
+    hold: int
+    """Ordinal in the plan: the NN of the file names."""
+    name: str
+    """File stem below ``holds/``, e.g. ``02_ecm_100C``."""
+    folder: str
+    """The run folder."""
+    title: str
+    camera: CameraInfo
+    exposure_s: float
+    period_s: float
+    frames_planned: int
+    segment: int = 0
+    t_settled_s: float
+    """When the temperature counted as settled, on the run's clock: the zero of age."""
+    start_utc: str
+    """Label of the first exposure, ISO 8601 UTC."""
+    setpoint_K: float
+    image_shift_matrix: tuple[tuple[float, float], tuple[float, float]]
+    """M: image displacement (y, x) per actuator shift (y, x), both nm."""
+    drift: bool
+    """Measure and correct drift."""
+    settings: dict[str, Any] = Field(default_factory=dict)
+    """Sample, dose, rig: what the record should say beside the above; plain JSON."""
+
+
+class FrameHeader(Message):
+    """One frame; its pixels follow as the next part of the message."""
+
+    kind: Literal["frame"] = "frame"
+    hold: int
+    seq: int
+    """Camera counter of the hold, from 0, lost frames included."""
+    slot: int
+    """Place on the regular time grid of the segment."""
+    segment: int
+    t_start_s: float
+    exposure_s: float
+    lost_before: int
+    shape: tuple[int, int]
+    dtype: str
+    crc32: int
+    shift_applied_nm: tuple[float, float]
+    beam_on: bool
+    scan_yx_nm: tuple[float, float] | None = None
+    haadf: float | None = None
+
+
+class Reading(Message):
+    """A temperature reading for the record of the open hold."""
+
+    kind: Literal["reading"] = "reading"
+    hold: int
+    t_s: float
+    temperature_K: float
+    setpoint_K: float
+
+
+class Ack(Message):
+    """Everything up to and including ``durable_seq`` survives a power cut."""
+
+    kind: Literal["ack"] = "ack"
+    hold: int
+    durable_seq: int
+
+
+class CloseHold(Message):
+    """No more frames; ``end_seq`` is one past the last."""
+
+    kind: Literal["close_hold"] = "close_hold"
+    hold: int
+    end_seq: int
+    frames: int
+    """Frames that were sent to the recorder."""
+    reason: str
+
+
+class DriftRow(Message):
+    """The analyst's measurement of one frame."""
+
+    kind: Literal["drift"] = "drift"
+    hold: int
+    seq: int
+    measured_nm: tuple[float, float]
+    """Displacement of the raw frame from the reference, (y, x); positive: to larger index."""
+    quality: float
+    """Height of the correlation peak, 0 ... 1."""
+
+
+class Live(Message):
+    """What the analyst makes of the open hold so far."""
+
+    kind: Literal["live"] = "live"
+    hold: int
+    frames: int
+    tau_s: float | None
+    beta: float | None
+    sigma_tau_s: float | None
+
+
+class ArrayPart(Message):
+    """One entry of a Results message."""
+
+    path: str
+    units: str
+    attrs: dict[str, Any]
+    dtype: str | None
+    """None: a group of attributes, no array follows."""
+    shape: tuple[int, ...]
+
+
+class ResultsHeader(Message):
+    """All results of a hold; one part per entry with an array follows."""
+
+    kind: Literal["results"] = "results"
+    hold: int
+    entries: list[ArrayPart]
+
+
+class NoResults(Message):
+    """The recorder is to close the hold without results."""
+
+    kind: Literal["no_results"] = "no_results"
+    hold: int
+    why: str
+
+
+class HoldClosed(Message):
+    """The hold file is complete, synced and read back."""
+
+    kind: Literal["hold_closed"] = "hold_closed"
+    hold: int
+    path: str
+    """Relative to the run folder, with forward slashes."""
+    frames: int
+    analysis: Literal["complete", "missing"]
+
+
+class Trouble(Message):
+    """A child reports an error in words."""
+
+    kind: Literal["trouble"] = "trouble"
+    role: str
+    message: str
+    fatal: bool
+
+
+AnyMessage = Annotated[
+    Hello | OpenHold | FrameHeader | Reading | Ack | CloseHold | DriftRow | Live | ResultsHeader | NoResults
+    | HoldClosed | Trouble,
+    Field(discriminator="kind"),
+]  # fmt: skip
+_ADAPTER: TypeAdapter[Any] = TypeAdapter(AnyMessage)
+
+
+class BadMessage(ValueError):
+    """Bytes that are not one of our messages."""
+
+
+def encode(message: Message, *arrays: Any) -> list[Any]:
+    """Return the parts of a message: the JSON header, then each array's buffer (C-contiguous)."""
+    return [message.model_dump_json().encode(), *arrays]
+
+
+def decode(parts: list[bytes] | list[Any]) -> tuple[Any, list[Any]]:
+    """Return header and array parts. Raises BadMessage."""
+    try:
+        return _ADAPTER.validate_json(bytes(parts[0])), list(parts[1:])
+    except (ValueError, IndexError) as error:
+        raise BadMessage(f"not a message: {str(error)[:200]}") from None
