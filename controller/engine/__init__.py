@@ -1,0 +1,1 @@
+"""What happens in time: the state machine, the steps, the guards, the loop."""

@@ -1,0 +1,137 @@
+"""An acquisition: frames from the camera into the stream, drift feedback in the pauses between exposures."""
+
+from annealscope.controller.engine.bench import Bench
+from annealscope.controller.engine.ports import Pair
+from annealscope.controller.engine.steps import TICK_STEADY_S
+from annealscope.controller.plan import AcquireStep
+from annealscope.controller.stream.messages import DriftRow
+from annealscope.drivers.interfaces import Camera, FrameSpec
+
+_INSTANT_S = 1e-6
+"""Two times on the frame grid closer than this are the same."""
+
+
+class Acquire:
+    """Opens a hold, moves its frames, steers the image shift, closes the hold."""
+
+    steady = True
+
+    def __init__(self, step: AcquireStep) -> None:
+        self.step = step
+        self.phase = "preparing"
+        self.frames = 0
+        """Frames taken so far, lost ones included."""
+        self._first_s = 0.0
+        self._last_row = -1
+        self._shift_nm: Pair = (0.0, 0.0)
+        self._reason = "complete"
+        self._over_limit = False
+
+    def start(self, bench: Bench) -> None:
+        """Go to the region, unblank, announce the hold, start the camera."""
+        if self.step.fresh_region:
+            bench.microscope.fresh_region()
+        bench.microscope.blank(False)
+        camera = self._camera(bench)
+        camera.arm(FrameSpec(self.step.exposure_s, self.step.period_s))
+        self._announce(bench)
+        self._shift_nm = bench.microscope.image_shift_nm()
+        self._first_s = bench.now_s
+        camera.start()
+        self._enter(bench, "acquiring")
+
+    def tick(self, bench: Bench) -> bool:
+        """Move what is ready; return True when the hold is complete on disk."""
+        if self.phase == "closing":
+            return self._closed(bench)
+        if not bench.stream.ready():
+            return False
+        self._steer(bench)
+        self._take(bench)
+        if self.frames >= self.step.frames:
+            self._close(bench)
+        return False
+
+    def next_event_s(self, bench: Bench) -> float | None:
+        """The end of the running exposure; None while the stream has to catch up or to close."""
+        if self.phase == "closing" or not bench.stream.ready():
+            return None
+        due_s = self._first_s + self.frames * self.step.period_s + self.step.exposure_s
+        return min(due_s, bench.now_s + TICK_STEADY_S)
+
+    def stop(self, bench: Bench, reason: str) -> None:
+        """End the acquisition now; `tick` then waits for the file."""
+        if self.phase != "closing":
+            self._reason = reason
+            self._close(bench)
+
+    def _camera(self, bench: Bench) -> Camera:
+        return bench.cameras[self.step.camera]
+
+    def _enter(self, bench: Bench, phase: str) -> None:
+        self.phase = phase
+        bench.journal.write("phase", phase=phase)
+
+    def _announce(self, bench: Bench) -> None:
+        opening = bench.opening(self.step, bench.settled_s, bench.now_s)
+        bench.stream.open_hold(opening)
+        bench.journal.write(
+            "hold_opened",
+            hold=opening.hold,
+            name=opening.name,
+            title=opening.title,
+            t_settled_s=opening.t_settled_s,
+            setpoint_K=opening.setpoint_K,
+            frames_planned=opening.frames_planned,
+        )
+
+    def _take(self, bench: Bench) -> None:
+        frame = self._camera(bench).next_frame(0.0)
+        if frame is not None:
+            bench.stream.send(frame, self._shift_nm, beam_on=True)
+            self.frames = frame.seq + 1
+
+    def _steer(self, bench: Bench) -> None:
+        """Move the image by the newest drift row, but only while no exposure runs."""
+        row = bench.stream.newest_drift()
+        if row is None or row.seq <= self._last_row or self.step.drift is None or not self._in_pause(bench):
+            return
+        self._last_row = row.seq
+        self._watch_limit(bench, row)
+        shift_nm = bench.feedback.next_shift(self._shift_nm, row.measured_nm, row.quality)
+        if shift_nm is not None:
+            bench.microscope.shift_image(shift_nm)
+            self._shift_nm = bench.microscope.image_shift_nm()
+
+    def _in_pause(self, bench: Bench) -> bool:
+        since_start_s = (bench.now_s - self._first_s + _INSTANT_S) % self.step.period_s
+        return since_start_s >= self.step.exposure_s
+
+    def _watch_limit(self, bench: Bench, row: DriftRow) -> None:
+        """Flag, once for each excursion, a residual displacement beyond the protocol's limit."""
+        drift_nm = max(abs(row.measured_nm[0]), abs(row.measured_nm[1]))
+        over = self.step.drift is not None and drift_nm > self.step.drift.limit_nm
+        if over and not self._over_limit:
+            message = f"frame {row.seq} lies {drift_nm:.2f} nm from the reference"
+            bench.journal.write("guard", guard="drift", message=message, action="flag")
+        self._over_limit = over
+
+    def _close(self, bench: Bench) -> None:
+        self._camera(bench).stop()
+        bench.microscope.blank(True)
+        bench.stream.close_hold(self._reason)
+        self._enter(bench, "closing")
+
+    def _closed(self, bench: Bench) -> bool:
+        closed = bench.stream.closed_hold(self.step.hold)
+        if closed is None:
+            return False
+        bench.journal.write(
+            "hold_closed",
+            hold=closed.hold,
+            path=closed.path,
+            frames=closed.frames,
+            analysis=closed.analysis,
+            reason=self._reason,
+        )
+        return True

@@ -1,0 +1,67 @@
+"""What the steps of a run share: the devices, the stream, the journal, and what was read last."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from annealscope.controller.engine.feedback import FeedbackLaw
+from annealscope.controller.engine.ports import FrameStream, OpenHoldFactory
+from annealscope.controller.engine.settle import Band
+from annealscope.controller.journal import Journal
+from annealscope.controller.plan import Plan
+from annealscope.drivers.clock import Clock
+from annealscope.drivers.interfaces import Camera, Device, Holder, Microscope, Reading
+
+READING_EVERY_S = 1.0
+"""How often the temperature goes into the journal while it changes ..."""
+READING_EVERY_IN_HOLD_S = 10.0
+"""... and while it does not."""
+
+
+@dataclass
+class Bench:
+    """The set-up on the table of one run."""
+
+    clock: Clock
+    holder: Holder
+    microscope: Microscope
+    cameras: Mapping[str, Camera]
+    stream: FrameStream
+    journal: Journal
+    plan: Plan
+    opening: OpenHoldFactory
+    feedback: FeedbackLaw
+
+    settled_s: float = 0.0
+    """When the present temperature counted as settled: the zero of age."""
+    temperature: Reading = field(default_factory=lambda: Reading(float("nan"), float("-inf"), "bad"))
+    setpoint_K: float = float("nan")
+    _journalled_s: float = float("-inf")
+
+    @property
+    def now_s(self) -> float:
+        """The run's clock."""
+        return self.clock.monotonic()
+
+    @property
+    def devices(self) -> list[Device]:
+        """All devices, the heater first."""
+        return [self.holder, self.microscope, *self.cameras.values()]
+
+    def band(self, target_K: float) -> Band:
+        """The settling criterion of the protocol around a target."""
+        settle = self.plan.settle
+        return Band(target_K, settle.within_K, settle.for_s, settle.timeout_s)
+
+    def read(self, steady: bool) -> None:
+        """Take the newest temperature, and record it from time to time."""
+        self.temperature = self.holder.read()["temperature"]
+        self.setpoint_K = self.holder.locate().setpoint_K
+        every_s = READING_EVERY_IN_HOLD_S if steady else READING_EVERY_S
+        if self.now_s - self._journalled_s >= every_s:
+            self._record_temperature()
+
+    def _record_temperature(self) -> None:
+        value_K, setpoint_K = round(self.temperature.value, 4), round(self.setpoint_K, 4)
+        self.journal.write("reading", temperature_K=value_K, setpoint_K=setpoint_K)
+        self.stream.send_temperature(self.temperature.t_s, value_K, setpoint_K)
+        self._journalled_s = self.now_s

@@ -1,0 +1,55 @@
+"""Conditions that end a run: levels, checked on every tick, so one already true at the start trips too."""
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from annealscope.controller.errors import ExitCode
+from annealscope.drivers.interfaces import Reading
+
+
+@dataclass(frozen=True)
+class Trip:
+    """A guard that has tripped."""
+
+    guard: str
+    message: str
+    exit_code: ExitCode
+
+
+@dataclass(frozen=True)
+class TemperatureGuard:
+    """The specimen stays below the limit, and somebody is watching it."""
+
+    max_K: float
+    max_age_s: float = 5.0
+
+    def check(self, reading: Reading, now_s: float) -> Trip | None:
+        """Return a trip, or None. Written so that a NaN trips."""
+        if reading.quality == "bad" or math.isnan(reading.value):
+            return self._trip(f"the temperature reading is unusable ({reading.value} K, {reading.quality})")
+        if not now_s - reading.t_s <= self.max_age_s:
+            age_s = now_s - reading.t_s
+            return self._trip(f"the newest temperature is {age_s:.1f} s old, {self.max_age_s:g} s allowed")
+        if not reading.value <= self.max_K:
+            return self._trip(
+                f"measured {reading.value - 273.15:.1f} degC, limit {self.max_K - 273.15:.1f} degC"
+            )
+        return None
+
+    @staticmethod
+    def _trip(message: str) -> Trip:
+        return Trip("temperature", message, ExitCode.SAFETY)
+
+
+@dataclass(frozen=True)
+class RecorderGuard:
+    """Frames that nobody records are not worth the dose."""
+
+    failure: Callable[[], str | None]
+    """Says why recording has ended, or None while it goes on."""
+
+    def check(self) -> Trip | None:
+        """Return a trip, or None."""
+        why = self.failure()
+        return None if why is None else Trip("recorder", why, ExitCode.INCOMPLETE)

@@ -1,0 +1,74 @@
+"""What the engine needs from the rest of the program, so that it need not know the rest."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Protocol
+
+from annealscope.controller.plan import AcquireStep
+from annealscope.controller.stream.messages import DriftRow, HoldClosed, Live, OpenHold
+from annealscope.drivers.interfaces import Frame
+
+Pair = tuple[float, float]
+
+
+class FrameStream(Protocol):
+    """The way of the frames out of the engine, and of what is made of them back in."""
+
+    def open_hold(self, opening: OpenHold) -> None:
+        """Begin an acquisition."""
+
+    def send(self, frame: Frame, shift_applied_nm: Pair, beam_on: bool) -> None:
+        """Hand a frame over."""
+
+    def send_temperature(self, t_s: float, temperature_K: float, setpoint_K: float) -> None:
+        """Record a temperature with the open hold."""
+
+    def ready(self) -> bool:
+        """Say whether the next exposure may begin (in a rehearsal it waits for drift row and recorder)."""
+
+    def newest_drift(self) -> DriftRow | None:
+        """Return the newest drift measurement of the open hold; None while the analyst is away."""
+
+    def newest_live(self) -> Live | None:
+        """Return the newest live result of the open hold."""
+
+    def close_hold(self, reason: str) -> None:
+        """End the acquisition; harmless when none is open."""
+
+    def closed_hold(self, hold: int) -> HoldClosed | None:
+        """Return the recorder's confirmation that a hold is complete on disk."""
+
+    def failure(self) -> str | None:
+        """Say why nothing can be recorded any more, or None."""
+
+    def wait(self, timeout_s: float) -> None:
+        """Handle what the children send, for at most ``timeout_s`` of real time."""
+
+
+OpenHoldFactory = Callable[[AcquireStep, float, float], OpenHold]
+"""Announces a hold: from its step, the time it settled at, and the time of its first exposure."""
+
+
+@dataclass(frozen=True)
+class Status:
+    """A snapshot for whoever watches."""
+
+    state: str
+    step: str
+    phase: str
+    step_number: int
+    steps: int
+    t_s: float
+    total_s: float
+    temperature_K: float
+    setpoint_K: float
+    frames: int = 0
+    frames_planned: int = 0
+    frames_before: int = 0
+    """Frames of the holds already closed."""
+    drift_nm: float | None = None
+    tau_s: float | None = None
+    sigma_tau_s: float | None = None
+
+
+Observer = Callable[[Status], None]
