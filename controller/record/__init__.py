@@ -1,0 +1,1 @@
+"""What is on disk: frame logs, hold files, run folders, foreign stacks."""

@@ -1,0 +1,148 @@
+"""One hold being recorded: the log at once, because it is durable; the hold file when there is time."""
+
+from collections.abc import Iterable, Iterator
+from contextlib import suppress
+from pathlib import Path
+
+import numpy as np
+
+from annealscope.controller.record.durable import sync_file, sync_folder
+from annealscope.controller.record.framelog import FrameLogWriter, Pixels, RecordError
+from annealscope.controller.record.holdfile import Analysis, HoldWriter, verify_against_log
+from annealscope.controller.record.holdlogs import HoldLogs, log_path, log_paths
+from annealscope.controller.record.results import Entry
+from annealscope.controller.record.tiles import TILE_FRAMES, Compression
+from annealscope.controller.stream.messages import FrameHeader, OpenHold, Reading
+
+
+class HoldRecording:
+    """Takes frames in, makes them durable, and turns the log into the hold file piece by piece.
+
+    After a crash of the recorder a new log is begun, and the hold file is made afresh from all of them.
+
+    Parameters
+    ----------
+    open_hold
+        Says which hold of which run folder.
+    compression
+        Of the hold file, see `HoldWriter`.
+
+    Raises
+    ------
+    RecordError, OSError
+        The hold is already closed, or its files cannot be written.
+    """
+
+    def __init__(self, open_hold: OpenHold, compression: Compression) -> None:
+        self.info = open_hold
+        self.path = Path(open_hold.folder) / "holds" / f"{open_hold.name}.nxs"
+        stem = self.path.with_name(open_hold.name)
+        earlier = log_paths(stem)
+        if self.path.exists() and not earlier:
+            raise RecordError(
+                f"{self.path} is a closed hold and is never written again; use a new run folder"
+            )
+        for path in earlier:
+            sync_file(path)
+        self._log = FrameLogWriter(log_path(stem, len(earlier)), open_hold)
+        self._logs = HoldLogs(stem)
+        self.frames = self._logs.rows
+        """Frames in the logs."""
+        self.last_seq = self._logs.header(self.frames - 1).seq if self.frames else -1
+        self.durable_seq = self.last_seq
+        self._hold = HoldWriter(self.path, open_hold, compression)
+        self._derived = 0
+        self._ended = False
+        self._tiles: Iterator[None] | None = None
+
+    def append(self, header: FrameHeader, pixels: Pixels) -> bool:
+        """Append a frame to the log; return False, and do nothing, for one that is there already."""
+        if header.seq <= self.last_seq:
+            return False
+        self._log.append(header, pixels)
+        self.last_seq = header.seq
+        self.frames += 1
+        return True
+
+    @property
+    def backlog(self) -> int:
+        """Frames that are in the log but not yet in the hold file."""
+        return self.frames - self._derived
+
+    def add_reading(self, reading: Reading) -> None:
+        """Keep a temperature for the hold file."""
+        self._hold.add_reading(reading)
+
+    def due_in_s(self) -> float | None:
+        """Return how long the next `sync` may wait; None when nothing waits for one."""
+        return self._log.due_in_s()
+
+    def sync(self) -> None:
+        """Make every frame durable."""
+        self._log.sync()
+        self.durable_seq = self.last_seq
+
+    def derive(self) -> bool:
+        """Do one small piece of the hold file, at most a tile; return False when there was nothing to do."""
+        if self._tiles is None:
+            count = min(TILE_FRAMES, self.frames - self._derived)
+            if count == 0 or (count < TILE_FRAMES and not self._ended):
+                return False
+            self._tiles = self._next_row(count)
+        if next(self._tiles, self) is self:
+            self._tiles = None
+        return True
+
+    def end_frames(self) -> None:
+        """No more frames will come: all are durable now, and the last row may be derived."""
+        self.sync()
+        self._ended = True
+
+    def write_results(self, entries: Iterable[Entry]) -> None:
+        """Write the results into the hold file. Raises TypeError or ValueError for what HDF5 cannot hold."""
+        self._finish_frames()
+        self._hold.write_results(entries)
+
+    def close(self, reason: str) -> Analysis:
+        """Complete the hold file, read it back, delete the log; return whether results are in it.
+
+        Raises
+        ------
+        RecordError
+            The hold file does not hold what the log holds; the log stays.
+        """
+        self._finish_frames()
+        analysis = self._hold.analysis
+        self._hold.finalise(reason)
+        sync_file(self.path)
+        sync_folder(self.path.parent)
+        verify_against_log(self.path, self._logs)
+        self._close_logs()
+        for path in log_paths(self.path.with_suffix("")):
+            with suppress(PermissionError):  # on Windows, while a reader still has it open: only room is lost
+                path.unlink()
+        return analysis
+
+    def leave(self) -> None:
+        """Stop without closing the hold: the log stays, it is the record."""
+        self.sync()
+        self._tiles = None
+        self._hold.close()
+        self._close_logs()
+
+    def _finish_frames(self) -> None:
+        self._ended = True
+        while self.derive():
+            pass
+
+    def _next_row(self, count: int) -> Iterator[None]:
+        rows = [self._logs.read(self._derived + i) for i in range(count)]
+        yield
+        yield from self._hold.write_row(
+            [header for header, _ in rows], np.stack([pixels for _, pixels in rows])
+        )
+        self._derived += count
+
+    def _close_logs(self) -> None:
+        self._log.close()
+        self._logs.close()

@@ -1,0 +1,229 @@
+"""Sockets and start-up of the publisher and its child processes: loopback TCP, bounded, never lingering."""
+
+import json
+import os
+import signal
+import threading
+from collections.abc import Iterable, Mapping
+from typing import Any, TextIO
+from urllib.parse import urlsplit
+from zlib import crc32
+
+import numpy as np
+import numpy.typing as npt
+import zmq
+
+from annealscope.controller.stream.messages import (
+    MAX_MESSAGE_BYTES,
+    ArrayPart,
+    BadMessage,
+    FrameHeader,
+    Message,
+    ResultsHeader,
+    decode,
+    encode,
+)
+
+Socket = zmq.Socket[bytes]
+Context = zmq.Context[Socket]
+Entry = tuple[ArrayPart, npt.NDArray[Any] | None]
+
+LOOPBACK = "127.0.0.1"
+QUEUED_MESSAGES = 256
+SEND_WITHIN_MS = 2000
+"""A dead peer must not hang its sender; a living one empties its queue much sooner."""
+FAREWELL_MS = 500
+
+
+def bind(context: Context, kind: int, queued: int = QUEUED_MESSAGES) -> tuple[Socket, str]:
+    """Return a bounded socket on a free loopback port, and its endpoint."""
+    socket = _bounded(context, kind, queued)
+    port = socket.bind_to_random_port(f"tcp://{LOOPBACK}")
+    return socket, f"tcp://{LOOPBACK}:{port}"
+
+
+def connect(context: Context, kind: int, endpoint: str, queued: int = QUEUED_MESSAGES) -> Socket:
+    """Return a bounded socket connected to an endpoint on this machine. Raises ValueError for any other."""
+    check_loopback(endpoint)
+    socket = _bounded(context, kind, queued)
+    socket.connect(endpoint)
+    return socket
+
+
+def check_loopback(endpoint: str) -> None:
+    """Refuse every endpoint that another machine could reach. Raises ValueError."""
+    try:
+        parts = urlsplit(endpoint)
+        good = (
+            parts.scheme == "tcp" and parts.hostname == LOOPBACK and bool(parts.port) and not parts.username
+        )
+    except ValueError:
+        good = False
+    if not good:
+        raise ValueError(
+            f"endpoint must be tcp://{LOOPBACK}:PORT, got {endpoint!r}; from another machine use `ssh -L`"
+        )
+
+
+def _bounded(context: Context, kind: int, queued: int) -> Socket:
+    socket: Socket = context.socket(kind)
+    socket.setsockopt(zmq.LINGER, 0)
+    socket.setsockopt(zmq.SNDTIMEO, SEND_WITHIN_MS)
+    socket.setsockopt(zmq.MAXMSGSIZE, MAX_MESSAGE_BYTES)
+    socket.setsockopt(zmq.SNDHWM, queued)
+    socket.setsockopt(zmq.RCVHWM, queued)
+    return socket
+
+
+def send(socket: Socket, message: Message, *arrays: npt.NDArray[Any], wait: bool = True) -> bool:
+    """Send a message and its arrays, without copying large ones: do not write to them afterwards.
+
+    Returns
+    -------
+    bool
+        False when the queue is full, or nobody is connected: at once, or after 2 s when ``wait`` is true.
+        Nothing was sent then.
+    """
+    parts = encode(message, *(np.ascontiguousarray(array) for array in arrays))
+    try:
+        socket.send_multipart(parts, flags=0 if wait else zmq.DONTWAIT, copy=False)
+    except zmq.Again:
+        return False
+    return True
+
+
+def receive(socket: Socket, timeout_ms: float) -> tuple[Any, list[memoryview]] | None:
+    """Return the next message and its array parts, or None after the timeout.
+
+    Raises
+    ------
+    BadMessage
+        Something else arrived; it is consumed: count it and go on.
+    """
+    if not socket.poll(max(0, round(timeout_ms))):
+        return None
+    frames = socket.recv_multipart(copy=False)
+    return decode([frame.buffer for frame in frames])
+
+
+def farewell(socket: Socket) -> None:
+    """Close a socket, giving what was sent last a moment to leave."""
+    context = socket.context
+    socket.close(linger=FAREWELL_MS)
+    context.term()
+
+
+def pixels_of(header: FrameHeader, parts: list[memoryview]) -> npt.NDArray[Any]:
+    """Return the frame that came with its header, (y, x), read-only. Raises BadMessage when damaged."""
+    if len(parts) != 1:
+        raise BadMessage(
+            f"frame {header.seq} of hold {header.hold} came with {len(parts)} parts instead of 1"
+        )
+    if crc32(parts[0]) != header.crc32:
+        raise BadMessage(
+            f"frame {header.seq} of hold {header.hold} came damaged: its checksum does not match"
+        )
+    return _array(parts[0], header.dtype, header.shape)
+
+
+def results_to_parts(results: Mapping[str, Any], hold: int) -> tuple[ResultsHeader, list[npt.NDArray[Any]]]:
+    """Return the message that carries results, and its arrays.
+
+    Parameters
+    ----------
+    results
+        Objects with ``values`` (array or None), ``units`` and ``attrs``, by path.
+    hold
+        Ordinal of the hold.
+    """
+    entries = list(results_to_entries(results))
+    header = ResultsHeader(hold=hold, entries=[part for part, _ in entries])
+    return header, [array for _, array in entries if array is not None]
+
+
+def results_to_entries(results: Mapping[str, Any]) -> Iterable[Entry]:
+    """Yield each result as the part that describes it and its array, see `results_to_parts`."""
+    for path, result in results.items():
+        array = None if result.values is None else np.asarray(result.values, order="C")
+        yield (
+            ArrayPart(
+                path=path,
+                units=result.units,
+                attrs={name: _plain(value) for name, value in result.attrs.items()},
+                dtype=None if array is None else array.dtype.str,
+                shape=() if array is None else array.shape,
+            ),
+            array,
+        )
+
+
+def parts_to_entries(header: ResultsHeader, parts: list[Any]) -> list[Entry]:
+    """Return what `results_to_parts` sent. Raises BadMessage."""
+    expected = sum(entry.dtype is not None for entry in header.entries)
+    if len(parts) != expected:
+        raise BadMessage(f"results of hold {header.hold} came with {len(parts)} arrays instead of {expected}")
+    arrays = iter(parts)
+    return [
+        (entry, None if entry.dtype is None else _array(next(arrays), entry.dtype, entry.shape))
+        for entry in header.entries
+    ]
+
+
+def _array(buffer: Any, dtype: str, shape: tuple[int, ...]) -> npt.NDArray[Any]:
+    try:
+        return np.frombuffer(buffer, np.dtype(dtype)).reshape(shape)
+    except (TypeError, ValueError) as error:
+        raise BadMessage(f"{len(buffer)} bytes are not an array of {dtype} {shape}: {error}") from None
+
+
+def _plain(value: Any) -> Any:
+    """Return numpy scalars and arrays as the numbers and lists that JSON knows."""
+    if isinstance(value, np.generic | np.ndarray):
+        return value.tolist()
+    if isinstance(value, list | tuple):
+        return [_plain(item) for item in value]
+    return value
+
+
+class Parent:
+    """The process that started this one, at the other end of stdin.
+
+    Parameters
+    ----------
+    stdin
+        One JSON line with this process's settings; the end of the file means that the parent is gone.
+    """
+
+    def __init__(self, stdin: TextIO) -> None:
+        self._stdin = stdin
+        self.settings: dict[str, Any] = read_attach(stdin)
+        self._gone = threading.Event()
+        threading.Thread(target=self._wait_for_end, name="parent", daemon=True).start()
+
+    @property
+    def alive(self) -> bool:
+        """Whether the parent still holds its end."""
+        return not self._gone.is_set()
+
+    def _wait_for_end(self) -> None:
+        # os.read: a daemon thread inside sys.stdin.read would hold its lock while the interpreter exits.
+        while os.read(self._stdin.fileno(), 4096):
+            pass
+        self._gone.set()
+
+
+def read_attach(stdin: TextIO) -> dict[str, Any]:
+    """Return the settings that the parent writes as the first line of stdin. Raises ValueError."""
+    line = stdin.readline()
+    try:
+        settings = json.loads(line)
+    except ValueError:
+        settings = None
+    if not isinstance(settings, dict):
+        raise ValueError(f"the first line of stdin must be a JSON object, got {line[:80]!r}")
+    return settings
+
+
+def ignore_interrupts() -> None:
+    """Leave Ctrl-C to the parent, which ends its children in order."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
