@@ -1,0 +1,1 @@
+"""From YAML text to validated protocols and rigs."""

@@ -1,0 +1,75 @@
+"""Rules of a protocol that concern several blocks."""
+
+from collections.abc import Iterator
+from itertools import islice
+
+from annealscope.controller.config.errors import Fault, clip, did_you_mean
+from annealscope.controller.config.protocol import Limits, Protocol, Ramp
+from annealscope.controller.config.quantities import ROOM_K
+from annealscope.controller.config.wording import celsius, per_minute
+from annealscope.controller.config.yaml_nodes import MAX_FAULTS, Document, Path
+
+MAX_STEPS = 5000
+"""Steps of a protocol with its sequences written out."""
+
+
+def unknown_names(document: Document) -> list[Fault]:
+    """Find the acquisitions and sequences that steps name and the file does not define."""
+    faults = (_unknown_name(document, path) for path in document.values)
+    return list(islice((fault for fault in faults if fault), MAX_FAULTS))
+
+
+def _unknown_name(document: Document, path: Path) -> Fault | None:
+    section = {"acquire": "acquisitions", "hold": "sequences"}.get(str(path[-1])) if path else None
+    name = document.at(path)
+    if section is None or path[0] not in ("steps", "sequences") or not isinstance(name, str):
+        return None
+    defined = document.data.get(section, {})
+    names = [str(key) for key in defined] if isinstance(defined, dict) else []
+    if name in names:
+        return None
+    known = f"known are {', '.join(names)}" if names else "the file defines none"
+    hint = did_you_mean(name, names)
+    return document.fault(path, f'"{clip(name)}" is not in `{section}`: {known}{hint}')
+
+
+def broken_limits(document: Document, protocol: Protocol) -> Iterator[Fault]:
+    """Find what the limits forbid, and ramps that go the wrong way."""
+    limits = protocol.limits
+    present_K = ROOM_K
+    for i, step in enumerate(protocol.steps):
+        for kind, ramp in (("ramp", step.ramp), ("cool", step.cool)):
+            if ramp is not None:
+                for key, message in _ramp_faults(ramp, present_K, limits, only_down=kind == "cool"):
+                    yield document.fault(("steps", i, kind, key), message)
+                present_K = ramp.to_K
+    yield from _safe_faults(document, protocol)
+    yield from _too_many_steps(document, protocol)
+
+
+def _ramp_faults(ramp: Ramp, present_K: float, limits: Limits, only_down: bool) -> Iterator[tuple[str, str]]:
+    if only_down and ramp.to_K > present_K:
+        yield "to", f"lies above the present {celsius(present_K)}; to heat, use `ramp`"
+    if ramp.to_K > limits.max_temperature_K:
+        yield "to", f"lies above limits.max_temperature, {celsius(limits.max_temperature_K)}"
+    heats = ramp.to_K > present_K
+    which = "max_heating_rate" if heats else "max_cooling_rate"
+    fastest = limits.max_heating_rate_K_per_s if heats else limits.max_cooling_rate_K_per_s
+    if ramp.rate_K_per_s > fastest * (1 + 1e-9):
+        yield "rate", f"is faster than limits.{which}, {per_minute(fastest)}"
+
+
+def _safe_faults(document: Document, protocol: Protocol) -> Iterator[Fault]:
+    limits, safe = protocol.limits, protocol.safe
+    if safe.cool_to_K > limits.max_temperature_K:
+        message = f"lies above limits.max_temperature, {celsius(limits.max_temperature_K)}"
+        yield document.fault(("safe", "cool_to"), message)
+    if safe.rate_K_per_s > limits.max_cooling_rate_K_per_s * (1 + 1e-9):
+        message = f"is faster than limits.max_cooling_rate, {per_minute(limits.max_cooling_rate_K_per_s)}"
+        yield document.fault(("safe", "rate"), message)
+
+
+def _too_many_steps(document: Document, protocol: Protocol) -> Iterator[Fault]:
+    total = sum(1 if step.hold is None else len(protocol.steps_of(step.hold)) for step in protocol.steps)
+    if total > MAX_STEPS:
+        yield document.fault(("steps",), f"{total} steps with the sequences written out; at most {MAX_STEPS}")

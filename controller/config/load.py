@@ -1,0 +1,55 @@
+"""From text to a protocol that can be planned, or to all its faults."""
+
+from pathlib import Path
+
+from annealscope.controller.config.checks import broken_limits, unknown_names
+from annealscope.controller.config.errors import ProtocolError
+from annealscope.controller.config.model import validate
+from annealscope.controller.config.protocol import Protocol
+from annealscope.controller.config.rig import RigConfig
+from annealscope.controller.config.sources import read_source
+from annealscope.controller.config.yaml_nodes import parse_yaml
+
+
+def load_protocol(name: str | Path) -> Protocol:
+    """Read a protocol from a file, or a shipped one by its name.
+
+    Parameters
+    ----------
+    name
+        Path of a YAML file, or the name of a shipped protocol, e.g. ``quick_look``.
+
+    Raises
+    ------
+    ProtocolError
+        With all faults of the file at their places. The steps are held against the limits once nothing else
+        is wrong.
+    """
+    source = read_source(name)
+    return parse_protocol(source.content, source.file)
+
+
+def parse_protocol(content: bytes | str, file: str = "protocol.yaml") -> Protocol:
+    """Read a protocol from its text; ``file`` is its name in messages. Raises ProtocolError."""
+    document = parse_yaml(content, file)
+    protocol, faults = validate(document, Protocol)
+    faults += unknown_names(document)
+    if protocol is not None and not faults:
+        faults += broken_limits(document, protocol)
+    if protocol is None or faults:
+        raise ProtocolError(sorted(faults, key=lambda fault: (fault.line, fault.col)))
+    return protocol
+
+
+def load_rig(name: str | Path) -> RigConfig:
+    """Read a rig from a file, or a shipped one by its name. Raises ProtocolError with all faults."""
+    source = read_source(name, "rigs")
+    return parse_rig(source.content, source.file)
+
+
+def parse_rig(content: bytes | str, file: str = "rig.yaml") -> RigConfig:
+    """Read a rig from its text; ``file`` is its name in messages. Raises ProtocolError."""
+    rig, faults = validate(parse_yaml(content, file), RigConfig)
+    if rig is None:
+        raise ProtocolError(faults)
+    return rig

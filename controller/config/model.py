@@ -1,0 +1,190 @@
+"""Frozen models, and their validation against a document with all faults at their places."""
+
+from collections.abc import Mapping, Sequence
+from typing import Annotated, Any, ClassVar, TypeVar
+
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    GetCoreSchemaHandler,
+    GetJsonSchemaHandler,
+    ValidationError,
+    ValidationInfo,
+    model_validator,
+)
+from pydantic_core import CoreSchema, ErrorDetails, PydanticCustomError, core_schema
+
+from annealscope.controller.config.errors import Fault, clip, did_you_mean, one_of, shown
+from annealscope.controller.config.yaml_nodes import MAX_FAULTS, Document, Path
+
+
+class Model(BaseModel):
+    """A block of a file; frozen, and no key is unknown or converted."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, use_attribute_docstrings=True)
+
+    noun: ClassVar[str] = "key"
+    """What a key of the block is called."""
+
+    later: ClassVar[Mapping[str, str]] = {}
+    """Keys of the language that this version cannot run, and what to do instead."""
+
+    misplaced: ClassVar[Mapping[str, str]] = {}
+    """Keys that stand elsewhere, and the rule."""
+
+    @classmethod
+    def explain_unknown(cls, key: str) -> str:
+        """Say why a key is refused."""
+        if key in cls.later:
+            return not_yet(f"`{key}`", cls.later[key])
+        if key in cls.misplaced:
+            return cls.misplaced[key]
+        known = [field.alias or name for name, field in cls.model_fields.items()]
+        return f"unknown {cls.noun} `{clip(key)}`, known here: {', '.join(known)}{did_you_mean(key, known)}"
+
+    @model_validator(mode="before")
+    @classmethod
+    def _remember(cls, data: Any, info: ValidationInfo) -> Any:
+        """Note which model reads which mapping, so that an unknown key can be explained by its model."""
+        if isinstance(info.context, dict):
+            info.context[id(data)] = cls
+        return data
+
+
+M = TypeVar("M", bound=Model)
+
+SchemaVersion = Annotated[int, Field(ge=1, le=1)]
+"""Version of the language of a file."""
+
+_WANTED = {
+    "model_type": "a block of `key: value`",
+    "dict_type": "a block of `key: value`",
+    "list_type": "a list",
+    "tuple_type": "a list",
+    "too_short": "at least {min_length} long",
+    "string_type": "a text",
+    "string_too_short": "a text of at least {min_length} characters",
+    "string_too_long": "a text of at most {max_length} characters",
+    "int_type": "a whole number",
+    "int_from_float": "a whole number",
+    "float_type": "a number",
+    "bool_type": "true or false",
+    "greater_than": "more than {gt:g}",
+    "greater_than_equal": "at least {ge:g}",
+    "less_than_equal": "at most {le:g}",
+    "literal_error": "{expected}",
+}
+"""What was wanted, by pydantic's name of the error."""
+
+
+def broken_rule(message: str, *at: str) -> PydanticCustomError:
+    """Make the error of a rule between the keys of a block, to be raised by a validator of the block.
+
+    Parameters
+    ----------
+    message
+        What is wrong.
+    at
+        Path below the block that the message is put at.
+    """
+    return PydanticCustomError("rule", "{message}", {"message": message, "at": at})
+
+
+def not_yet(what: str, instead: str) -> str:
+    """Say that something is part of the language but cannot be run."""
+    return f"{what} is part of the protocol language, but this version cannot run it yet; {instead}"
+
+
+def exactly_one(block: BaseModel, what: str) -> None:
+    """Raise `broken_rule` unless one field of a block, and only one, is set."""
+    names = [field.alias or name for name, field in type(block).model_fields.items()]
+    given = [names[i] for i, (_, value) in enumerate(block) if value is not None]
+    if len(given) != 1:
+        got = f"got {' and '.join(given)}" if given else "got none"
+        raise broken_rule(f"{what} has exactly one of {one_of(names)}; {got}")
+
+
+class Choice:
+    """Makes a pydantic field of a closed set of words: ``Annotated[str, Choice("beam_on", "exposed")]``."""
+
+    def __init__(self, *words: str, later: Mapping[str, str] | None = None) -> None:
+        self._words = words
+        self._later = later or {}
+
+    def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
+        """Validate with `check`."""
+        return core_schema.no_info_plain_validator_function(self.check)
+
+    def __get_pydantic_json_schema__(
+        self, schema: CoreSchema, handler: GetJsonSchemaHandler
+    ) -> dict[str, Any]:
+        """List the words, for editors."""
+        return {"type": "string", "enum": list(self._words)}
+
+    def check(self, value: object) -> str:
+        """Return the word, or raise the error that explains."""
+        if isinstance(value, str) and value in self._words:
+            return value
+        word = value if isinstance(value, str) else ""
+        if word in self._later:
+            raise broken_rule(not_yet(f'"{word}"', self._later[word]))
+        wanted = one_of(f'"{word}"' for word in self._words)
+        raise broken_rule(f"has to be {wanted}, got {shown(value)}{did_you_mean(word, self._words)}")
+
+
+def validate(document: Document, model: type[M]) -> tuple[M | None, list[Fault]]:
+    """Read a document into a model; return it, or None and the faults, in the order of the text."""
+    empty = {path for path in document.values if document.at(path) is None}
+    faults = [
+        *document.faults,
+        *(document.fault(p, "has no value", on_key=p in document.keys) for p in empty),
+    ]
+    readers: dict[int, type[Model]] = {}
+    value = None
+    try:
+        value = model.model_validate(document.data, context=readers)
+    except ValidationError as error:
+        errors = error.errors(include_url=False)[:MAX_FAULTS]
+        faults += [_fault(document, e, readers) for e in errors if _says_more(document, e, empty)]
+        faults += _missing(document, errors)
+    return (None if faults else value), sorted(faults, key=lambda fault: (fault.line, fault.col))
+
+
+def _says_more(document: Document, error: ErrorDetails, empty: set[Path]) -> bool:
+    """Leave out what only follows from another fault, and what `_missing` says."""
+    path, kind = document.known(error["loc"]), error["type"]
+    of_empty_value = path in empty or (kind == "rule" and any(e[:-1] == path for e in empty))
+    of_wrong_items = kind == "too_short" and bool(error["input"])
+    return kind != "missing" and not of_empty_value and not of_wrong_items
+
+
+def _missing(document: Document, errors: Sequence[ErrorDetails]) -> list[Fault]:
+    """Make one fault for each block that lacks keys."""
+    keys: dict[Path, list[str]] = {}
+    for error in errors:
+        if error["type"] == "missing":
+            *block, key = error["loc"]
+            name = f"`{key}`" if isinstance(key, str) else f"entry {key + 1}"
+            keys.setdefault(document.known(tuple(block)), []).append(name)
+    return [
+        document.fault(path, f"{' and '.join(names)} {'is' if len(names) == 1 else 'are'} missing")
+        for path, names in keys.items()
+    ]
+
+
+def _fault(document: Document, error: ErrorDetails, readers: Mapping[int, type[Model]]) -> Fault:
+    path, context = error["loc"], error.get("ctx", {})
+    if error["type"] == "extra_forbidden":
+        reader = readers[id(document.at(document.known(path[:-1])))]
+        return document.fault(path, reader.explain_unknown(str(path[-1])), on_key=True)
+    if "message" in context:
+        return document.fault((*path, *context.get("at", ())), str(context["message"]))
+    return document.fault(path, _in_words(error["type"], error["msg"], context, error["input"]))
+
+
+def _in_words(kind: str, message: str, context: Mapping[str, Any], got: object) -> str:
+    if kind not in _WANTED:
+        return message
+    wanted = _WANTED[kind].format(**context).replace("'", '"')
+    return f"has to be {wanted}, got {shown(got)}"

@@ -1,0 +1,69 @@
+"""Where a protocol or rig comes from: a path, or the name of one that ships with the program."""
+
+from dataclasses import dataclass
+from importlib.resources import files
+from pathlib import Path
+
+from annealscope.controller.config.errors import Fault, ProtocolError, did_you_mean, one_of
+from annealscope.controller.config.yaml_nodes import MAX_BYTES
+
+SHIPPED = "annealscope.protocols"
+_NOT_PROTOCOLS = frozenset({"amz4_paper"})
+"""YAML files beside the protocols that are none."""
+
+
+@dataclass(frozen=True)
+class Source:
+    """The text of a file and its name in messages."""
+
+    file: str
+    content: bytes
+
+
+def shipped_names(folder: str = "") -> list[str]:
+    """Return the names of the protocols that ship with the program, or of the rigs (``folder="rigs"``)."""
+    place = files(SHIPPED).joinpath(folder) if folder else files(SHIPPED)
+    names = (Path(entry.name) for entry in place.iterdir())
+    return sorted(name.stem for name in names if name.suffix == ".yaml" and name.stem not in _NOT_PROTOCOLS)
+
+
+def read_source(name: str | Path, folder: str = "") -> Source:
+    """Read a file, or a shipped one when ``name`` is a plain word.
+
+    Parameters
+    ----------
+    name
+        Path of a file, or the name of a shipped one, e.g. ``quick_look``.
+    folder
+        Where shipped ones are looked for below ``protocols/``: ``""`` or ``"rigs"``.
+
+    Raises
+    ------
+    ProtocolError
+        There is no such file, or it cannot be read.
+    """
+    path = Path(name)
+    text = str(name)
+    if path.suffix or path.name != text:
+        return Source(text, _read(path, text))
+    names = shipped_names(folder)
+    if text not in names:
+        hint = did_you_mean(text, names)
+        raise _cannot(text, f"no file, and not one of the shipped names {one_of(names)}{hint}")
+    shipped = (
+        files(SHIPPED).joinpath(folder, f"{text}.yaml") if folder else files(SHIPPED).joinpath(f"{text}.yaml")
+    )
+    return Source(f"{text}.yaml", shipped.read_bytes())
+
+
+def _read(path: Path, text: str) -> bytes:
+    try:
+        with path.open("rb") as file:
+            return file.read(MAX_BYTES + 1)
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or str(error)
+        raise _cannot(text, f"cannot be read: {reason}") from None
+
+
+def _cannot(file: str, message: str) -> ProtocolError:
+    return ProtocolError([Fault(file, 0, 0, "", message)])

@@ -1,0 +1,153 @@
+"""What a plan runs into: the rig's envelope, the dose, the disk, the memory."""
+
+from collections.abc import Iterator
+
+from annealscope.controller.config.errors import Fault, did_you_mean, one_of
+from annealscope.controller.config.protocol import Protocol
+from annealscope.controller.config.rig import RigConfig
+from annealscope.controller.config.wording import celsius, data_size, per_minute
+from annealscope.controller.config.yaml_nodes import parse_yaml
+from annealscope.controller.plan_values import (
+    AcquireStep,
+    CoolStep,
+    Plan,
+    PlannedStep,
+    Problem,
+    RampStep,
+    WaitStep,
+)
+
+MEMORY_SHARE = 0.6
+"""Share of the machine's memory that the analyst may need."""
+
+_ROUNDING = 1 + 1e-9
+
+
+def problems_of(
+    plan: Plan, protocol: Protocol, rig: RigConfig, free_disk_bytes: int | None, ram_bytes: int | None
+) -> tuple[Problem, ...]:
+    """Find all problems; what is not known of the machine (None) is not checked."""
+    return (
+        *_cameras(protocol, rig),
+        *_image_shift(protocol, rig),
+        *_envelope(plan, rig),
+        *_ages(plan),
+        *_doses(plan, protocol),
+        *_beam(protocol, rig),
+        *_machine(plan, free_disk_bytes, ram_bytes),
+    )
+
+
+def problem_faults(problems: tuple[Problem, ...], content: bytes | str, file: str) -> list[Fault]:
+    """Put problems at their places in the text of the protocol."""
+    document = parse_yaml(content, file)
+    paths = [
+        tuple(int(part) if part.isdigit() else part for part in problem.path.split("."))
+        for problem in problems
+    ]
+    return [document.fault(path, problem.message) for path, problem in zip(paths, problems, strict=True)]
+
+
+def _error(path: str, message: str) -> Problem:
+    return Problem("error", path, message)
+
+
+def _cameras(protocol: Protocol, rig: RigConfig) -> Iterator[Problem]:
+    for key, acquisition in protocol.acquisitions.items():
+        if acquisition.camera not in rig.cameras:
+            hint = did_you_mean(acquisition.camera, rig.cameras)
+            message = (
+                f'the rig "{rig.name}" has no camera "{acquisition.camera}", only {one_of(rig.cameras)}{hint}'
+            )
+            yield _error(f"acquisitions.{key}.camera", message)
+
+
+def _image_shift(protocol: Protocol, rig: RigConfig) -> Iterator[Problem]:
+    for key, acquisition in protocol.acquisitions.items():
+        drift = acquisition.drift
+        if drift is not None and drift.owner != rig.image_shift_owner:
+            owner = rig.image_shift_owner
+            message = f'the image shift of the rig "{rig.name}" belongs to {owner}; only one may move it'
+            yield _error(f"acquisitions.{key}.drift.owner", message)
+
+
+def _envelope(plan: Plan, rig: RigConfig) -> Iterator[Problem]:
+    for planned, before_K in _with_setpoint_before(plan):
+        if isinstance(planned.step, RampStep | CoolStep):
+            path = f"{planned.path}.{planned.step.kind}"
+            yield from _beyond(path, "to", planned.step, before_K, rig)
+    safe = CoolStep(plan.safe.cool_to_K, plan.safe.rate_K_per_s)
+    yield from _beyond("safe", "cool_to", safe, float("inf"), rig)
+
+
+def _with_setpoint_before(plan: Plan) -> Iterator[tuple[PlannedStep, float]]:
+    for before, planned in zip((None, *plan.steps), plan.steps, strict=False):
+        yield planned, plan.start_K if before is None else before.setpoint_K
+
+
+def _beyond(
+    path: str, target: str, step: RampStep | CoolStep, before_K: float, rig: RigConfig
+) -> Iterator[Problem]:
+    envelope = rig.envelope
+    if step.target_K > envelope.max_temperature_K:
+        limit = celsius(envelope.max_temperature_K)
+        yield _error(
+            f"{path}.{target}", f'{celsius(step.target_K)} is more than the rig "{rig.name}" bears, {limit}'
+        )
+    heats = step.target_K > before_K
+    fastest = envelope.max_heating_rate_K_per_s if heats else envelope.max_cooling_rate_K_per_s
+    if step.rate_K_per_s > fastest * _ROUNDING:
+        rate, limit = per_minute(step.rate_K_per_s), per_minute(fastest)
+        yield _error(f"{path}.rate", f'{rate} is faster than the rig "{rig.name}" bears, {limit}')
+
+
+def _ages(plan: Plan) -> Iterator[Problem]:
+    for planned in plan.steps:
+        step = planned.step
+        if isinstance(step, WaitStep) and step.until_age_s is not None and planned.duration_s == 0:
+            message = "this age has passed already when the step begins; the step waits for nothing"
+            yield Problem("warning", f"{planned.path}.wait.until_age", message)
+
+
+def _doses(plan: Plan, protocol: Protocol) -> Iterator[Problem]:
+    limit = protocol.limits.max_dose_per_region_per_nm2
+    if limit is None:
+        return
+    paths = {p.step.hold: p.path for p in plan.steps if isinstance(p.step, AcquireStep)}
+    doses = dict.fromkeys(range(1, len(plan.dose_per_region_per_nm2) + 1), 0.0)
+    for hold in plan.holds:
+        before = doses[hold.region]
+        doses[hold.region] = before + hold.dose_per_nm2
+        if before <= limit * _ROUNDING < doses[hold.region]:
+            message = (
+                f"brings its region to {doses[hold.region]:.3g} e/nm^2, more than limits.max_dose_per_region "
+                f"({limit:.3g} e/nm^2); take fewer frames or a fresh region"
+            )
+            yield _error(f"{paths[hold.hold]}.acquire", message)
+
+
+def _beam(protocol: Protocol, rig: RigConfig) -> Iterator[Problem]:
+    if rig.simulation is None:
+        return
+    simulated = rig.simulation.dose_rate_per_nm2_s
+    for key, acquisition in protocol.acquisitions.items():
+        if abs(acquisition.dose_rate_per_nm2_s / simulated - 1) > 0.01:
+            message = (
+                f"the simulated beam has {simulated:.3g} e/nm^2/s; the dose is counted with the declared rate"
+            )
+            yield Problem("warning", f"acquisitions.{key}.dose_rate", message)
+
+
+def _machine(plan: Plan, free_disk_bytes: int | None, ram_bytes: int | None) -> Iterator[Problem]:
+    if free_disk_bytes is not None and plan.disk_bytes > free_disk_bytes:
+        message = (
+            f"the run may need {data_size(plan.disk_bytes)} of disk, {data_size(free_disk_bytes)} are free; "
+            "choose another --out or take fewer frames"
+        )
+        yield _error("steps", message)
+    if ram_bytes is not None and plan.memory_bytes > MEMORY_SHARE * ram_bytes:
+        message = (
+            f"the analysis may need {data_size(plan.memory_bytes)} of memory, more than {MEMORY_SHARE:.0%} "
+            f"of the {data_size(ram_bytes)} of this machine; use a smaller or binned camera"
+        )
+        yield _error("acquisitions", message)

@@ -1,0 +1,1 @@
+"""YAML experiments and rigs that ship with the program."""
