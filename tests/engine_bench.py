@@ -30,7 +30,7 @@ acquisitions:
     period: 2 s
     dose_rate: 4.4e5 e/nm^2/s
     drift: {owner: annealscope, actuator: image_beam_shift, warn: 1 nm, limit: 5 nm, on_limit: flag}
-    until: {frames: 12}
+    until: {frames: 40}
 steps:
   - ramp: {to: 40 degC, rate: 60 K/min}
   - hold:

@@ -20,7 +20,7 @@ def test_a_protocol_is_carried_out_in_order(tmp_path):
 
     assert (outcome.outcome, outcome.exit_code) == ("success", ExitCode.OK)
     assert [record["step"] for record in run.records("step")] == ["ramp", "wait", "acquire", "cool"]
-    assert run.stream.sent == list(range(12))
+    assert run.stream.sent == list(range(40))
     assert run.stream.reasons == ["complete"]
     assert [record["state"] for record in run.records("state")] == ["arming", "running", "finishing", "ended"]
     assert run.is_safe
@@ -36,7 +36,7 @@ def test_frames_keep_their_period_and_age_counts_from_settling(tmp_path):
     assert opened["t_settled_s"] == pytest.approx(settled[0], abs=1e-3)
     assert opened["t_s"] == pytest.approx(settled[0] + 10.0, abs=0.2)
     closing = next(r for r in run.records("phase") if r["phase"] == "closing")
-    assert closing["t_s"] == pytest.approx(opened["t_s"] + 11 * 2.0 + 1.0, abs=0.01)
+    assert closing["t_s"] == pytest.approx(opened["t_s"] + 39 * 2.0 + 1.0, abs=0.01)
 
 
 @pytest.mark.parametrize(

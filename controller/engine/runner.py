@@ -99,6 +99,8 @@ class Engine:
         request = self._commands.take()
         if request is not None:
             self._obey(request)
+            if self._machine.over:
+                return
         self._bench.stream.wait(0.0)
         self._bench.read(steady=self._steady)
         trip = self._tripped()

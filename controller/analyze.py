@@ -1,0 +1,113 @@
+"""Computing every number again: from a hold of a run, or from anybody's frame stack."""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from annealscope.analysis.ecm import EcmAnalysis, EcmSpec
+from annealscope.analysis.speckle_size import aperture_from_speckles
+from annealscope.analysis.values import FrameBlock, Results, uniform_block
+from annealscope.controller.ecm_setup import block_of, ecm_spec
+from annealscope.controller.record.holdreader import HoldReader
+from annealscope.controller.stacks import open_stack
+
+BLOCK_FRAMES = 32
+FRAMES_TO_MEASURE_SPECKLES = 16
+
+Progress = Callable[[int, int], None]
+"""Told (frames done, frames in all)."""
+
+
+@dataclass(frozen=True)
+class Source:
+    """Frames and what is needed to make sense of them."""
+
+    title: str
+    spec: EcmSpec
+    n_frames: int
+    blocks: Iterator[FrameBlock]
+
+
+@dataclass(frozen=True)
+class StackScale:
+    """What a foreign stack does not say about itself."""
+
+    period_s: float
+    pixel_nm: float
+    aperture_per_nm: float | None = None
+    """Radius of the objective aperture; None: taken from the size of the speckles."""
+    offset_counts: float = 0.0
+    drift: bool = True
+
+
+def compute(source: Source, progress: Progress = lambda done, total: None) -> Results:
+    """Return all results of a source. Raises InvalidData."""
+    analysis = EcmAnalysis(source.spec)
+    done = 0
+    for block in source.blocks:
+        analysis.update(block)
+        done += len(block)
+        progress(done, source.n_frames)
+    return analysis.result()
+
+
+@contextmanager
+def hold_source(path: Path) -> Iterator[Source]:
+    """Open a hold of a run: its file, or the frame log when the hold was never closed. Raises RecordError."""
+    with HoldReader(path) as hold:
+        blocks = (block_of(*arrays) for arrays in hold.iter_blocks(BLOCK_FRAMES))
+        yield Source(hold.info.title, ecm_spec(hold.info), hold.n_frames, blocks)
+
+
+@contextmanager
+def stack_source(source: str, scale: StackScale) -> Iterator[Source]:
+    """Open a foreign stack. Raises BadStack, InvalidData."""
+    with open_stack(source) as frames:
+        yield Source(source, _stack_spec(frames, scale), len(frames), _stack_blocks(frames, scale.period_s))
+
+
+def _stack_spec(frames: Any, scale: StackScale) -> EcmSpec:
+    aperture_per_nm = scale.aperture_per_nm
+    if aperture_per_nm is None:
+        first = np.asarray(frames[:FRAMES_TO_MEASURE_SPECKLES])
+        aperture_per_nm = aperture_from_speckles(first, scale.pixel_nm)
+    return EcmSpec(
+        shape=(int(frames.shape[1]), int(frames.shape[2])),
+        period_s=scale.period_s,
+        exposure_s=scale.period_s,
+        pixel_nm=scale.pixel_nm,
+        aperture_per_nm=aperture_per_nm,
+        frames_expected=len(frames),
+        offset_counts=scale.offset_counts,
+        gain_counts_per_e=1.0,
+        drift=scale.drift,
+    )
+
+
+def _stack_blocks(frames: Any, period_s: float) -> Iterator[FrameBlock]:
+    for first in range(0, len(frames), BLOCK_FRAMES):
+        yield uniform_block(np.asarray(frames[first : first + BLOCK_FRAMES]), period_s, first)
+
+
+def largest_difference(one: dict[str, Any], other: dict[str, Any]) -> float:
+    """Return the largest difference of two sets of arrays by path, relative to the largest value of its array.
+
+    It is inf when paths, shapes or gaps (NaN) differ.
+    """
+    if set(one) != set(other):
+        return float("inf")
+    return max((_difference(one[path], other[path]) for path in one), default=0.0)
+
+
+def _difference(a: Any, b: Any) -> float:
+    if a is None or b is None:
+        return 0.0 if a is b else float("inf")
+    a, b = np.asarray(a, dtype=np.float64), np.asarray(b, dtype=np.float64)
+    if a.shape != b.shape or not np.array_equal(np.isnan(a), np.isnan(b)):
+        return float("inf")
+    apart = float(np.nanmax(np.abs(a - b), initial=0.0))
+    return apart / float(np.nanmax(np.abs(b), initial=0.0)) if apart else 0.0

@@ -1,0 +1,147 @@
+"""`annealscope analyze`: which holds, where the results go, and one line about each."""
+
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import h5py
+
+from annealscope.analysis.values import Results
+from annealscope.controller.analyze import StackScale, compute, hold_source, largest_difference, stack_source
+from annealscope.controller.config.quantities import DURATION, LENGTH, PER_LENGTH, Dimension, parse_quantity
+from annealscope.controller.errors import ExitCode, RunError
+from annealscope.controller.record.framelog import RecordError
+from annealscope.controller.record.holdlogs import log_paths
+from annealscope.controller.record.holdreader import hold_stem
+from annealscope.controller.record.results import Entry, read_results, write_results, write_results_file
+from annealscope.controller.record.runfolder import open_run
+from annealscope.controller.stream.wire import results_to_entries
+
+if TYPE_CHECKING:
+    from annealscope.controller.verbs import StackOptions
+
+SAME_TO = 1e-5
+"""Largest relative difference that another machine or library version may make."""
+
+
+@dataclass(frozen=True)
+class Row:
+    """What came out of one hold or stack."""
+
+    title: str
+    tau_s: float
+    sigma_tau_s: float
+    beta: float
+    tau_pixel_s: float
+    """By the estimator of the paper: every pixel normalised by its own mean."""
+    note: str
+    """Where the results are, or how they compare with those in the file."""
+
+    def __str__(self) -> str:
+        return (
+            f"{self.title}: tau {self.tau_s:.0f} +- {self.sigma_tau_s:.0f} s, beta {self.beta:.3f} "
+            f"(per-pixel normalisation: {self.tau_pixel_s:.0f} s); {self.note}"
+        )
+
+    def as_json(self) -> dict[str, Any]:
+        """Return the row as plain data."""
+        return asdict(self)
+
+
+def analyze_record(path: Path, output: Path | None) -> Iterator[Row]:
+    """Analyse the holds of a run folder, or one hold file. Raises RunError, InvalidData."""
+    holds = _holds_below(path) if path.is_dir() else [path]
+    if output is not None and len(holds) > 1:
+        message = f"-o takes the results of one hold, {path} has {len(holds)}; name one of {holds[0].parent}"
+        raise RunError(message, ExitCode.USAGE)
+    for hold in holds:
+        with hold_source(hold) as source:
+            results = compute(source)
+        yield _row(hold.stem, results, _deliver(hold, list(results_to_entries(results)), output))
+
+
+def analyze_stack(source: str, output: Path | None, options: "StackOptions") -> Iterator[Row]:
+    """Analyse anybody's frames. Raises RunError, InvalidData."""
+    with stack_source(source, _scale(options)) as opened:
+        results = compute(opened)
+    target = output or Path(f"{Path(source.partition('::')[0]).stem}.results.nxs")
+    write_results_file(target, results_to_entries(results), source)
+    yield _row(source, results, f"results in {target}")
+
+
+def _scale(options: "StackOptions") -> StackScale:
+    if options.period is None or options.pixel is None:
+        message = 'a stack does not say how it was taken: give --period "2 s" and --pixel "0.165 nm"'
+        raise RunError(message, ExitCode.USAGE)
+    aperture = options.aperture
+    return StackScale(
+        period_s=_parsed("--period", options.period, DURATION),
+        pixel_nm=_parsed("--pixel", options.pixel, LENGTH),
+        aperture_per_nm=None if aperture is None else _parsed("--aperture", aperture, PER_LENGTH),
+        offset_counts=options.offset_counts,
+        drift=options.drift,
+    )
+
+
+def _parsed(option: str, text: str, dimension: Dimension) -> float:
+    try:
+        return parse_quantity(text, dimension)
+    except ValueError as error:
+        raise RunError(f"{option}: {error}", ExitCode.USAGE) from None
+
+
+def _holds_below(folder: Path) -> list[Path]:
+    holds = [hold.path for hold in open_run(folder).holds()]
+    if not holds:
+        raise RunError(f"{folder} has no holds yet: nothing was acquired", ExitCode.INVALID_INPUT)
+    return holds
+
+
+def _deliver(hold: Path, entries: list[Entry], output: Path | None) -> str:
+    """Put the results where they belong, and say where that is."""
+    if output is not None:
+        write_results_file(output, entries, hold.stem)
+        return f"results in {output}"
+    if log_paths(hold_stem(hold)):
+        beside = hold.with_name(f"{hold.stem}.results.h5")
+        write_results_file(beside, entries, hold.stem)
+        return f"the hold was never closed; results in {beside}"
+    there = read_results(hold)
+    if not there:
+        _fill_in(hold, entries)
+        return "the results were missing, now they are in the file"
+    return _comparison(largest_difference(_arrays(entries), _arrays(there)))
+
+
+def _comparison(difference: float) -> str:
+    if difference == 0.0:
+        return "the same numbers as in the file, bit for bit"
+    if difference <= SAME_TO:
+        return f"the same numbers as in the file within {difference:.1e}"
+    return f"NOT the numbers in the file: they differ by up to {difference:.1e} of the largest value"
+
+
+def _arrays(entries: list[Entry]) -> dict[str, Any]:
+    return {part.path: array for part, array in entries}
+
+
+def _fill_in(hold: Path, entries: list[Entry]) -> None:
+    try:
+        with h5py.File(hold, "r+") as file:
+            write_results(file["entry"], entries)
+            file["entry"].attrs["analysis"] = "complete"
+    except OSError as error:
+        raise RecordError(f"{hold}: results cannot be written: {error}; give -o FILE") from None
+
+
+def _row(title: str, results: Results, note: str) -> Row:
+    corrected, pixel = results["kww/corrected"].attrs, results["kww/pixel"].attrs
+    return Row(
+        title=title,
+        tau_s=float(corrected["tau_s"]),
+        sigma_tau_s=float(corrected["sigma_tau_s"]),
+        beta=float(corrected["beta"]),
+        tau_pixel_s=float(pixel["tau_s"]),
+        note=note,
+    )

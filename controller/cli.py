@@ -1,0 +1,196 @@
+"""The command line. Imports are inside the commands, so that `--help` is instant."""
+
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from annealscope.controller.errors import ExitCode, RunError
+
+app = typer.Typer(
+    name="annealscope",
+    help="Run a heating experiment in an electron microscope from a YAML file, and learn what the glass did.",
+    no_args_is_help=True,
+    add_completion=True,
+    pretty_exceptions_enable=False,
+)
+
+Protocol = Annotated[str, typer.Argument(help="A protocol file, or the name of a shipped one.")]
+Rig = Annotated[str, typer.Option(help="A rig file, or the name of a shipped one.")]
+RunDir = Annotated[Path, typer.Argument(help="A run folder.")]
+Json = Annotated[bool, typer.Option("--json", help="Print JSON, for programs.")]
+
+
+@app.command()
+def validate(protocol: Protocol, rig: Rig = "simulated", as_json: Json = False) -> None:
+    """Check a protocol against its schema and a rig; touches nothing."""
+    from annealscope.controller import verbs
+
+    verbs.validate(protocol, rig, as_json)
+
+
+@app.command()
+def plan(protocol: Protocol, rig: Rig = "simulated", as_json: Json = False) -> None:
+    """Show what a protocol will do: timeline, duration, frames, bytes, memory."""
+    from annealscope.controller import verbs
+
+    verbs.plan(protocol, rig, as_json)
+
+
+@app.command()
+def run(
+    protocol: Protocol,
+    rig: Rig = "simulated",
+    out: Annotated[
+        Path | None,
+        typer.Option(help="The run folder; must not exist or be empty. Default: runs/<UTC>_<name>."),
+    ] = None,
+    seed: Annotated[int, typer.Option(help="Seed of the simulated world.", min=0)] = 0,
+    speed: Annotated[
+        str, typer.Option(help="Rehearsals: max (virtual time), real, or a factor such as 100.")
+    ] = "max",
+    compression: Annotated[str, typer.Option(help="Hold files: auto, deflate or none.")] = "auto",
+    report: Annotated[bool, typer.Option(help="Write the report at the end.")] = True,
+) -> None:
+    """Carry out a protocol and write the report.
+
+    Ctrl-C once stops (planned cool-down), twice aborts (the protocol's `safe:` ramp), three times switches
+    everything off at once.
+    """
+    from annealscope.controller import verbs
+
+    verbs.run(protocol, rig, out, seed, speed, compression, report)
+
+
+@app.command()
+def status(folder: RunDir, as_json: Json = False) -> None:
+    """Show what a live run is doing."""
+    from annealscope.controller import verbs
+
+    verbs.status(folder, as_json)
+
+
+@app.command()
+def stop(folder: RunDir) -> None:
+    """Ask a live run for its planned cool-down; everything is closed and written."""
+    from annealscope.controller import verbs
+
+    verbs.request(folder, "stop")
+
+
+@app.command()
+def abort(folder: RunDir) -> None:
+    """Ask a live run for the protocol's `safe:` ramp; everything is closed and written."""
+    from annealscope.controller import verbs
+
+    verbs.request(folder, "abort")
+
+
+@app.command()
+def analyze(
+    source: Annotated[
+        str,
+        typer.Argument(
+            help="A run folder, a hold file, or a stack: movie.npy, movie.tif, movie.h5::dataset."
+        ),
+    ],
+    output: Annotated[Path | None, typer.Option("-o", "--output", help="Write the results here.")] = None,
+    period: Annotated[str | None, typer.Option(help='Stacks: time from frame to frame, e.g. "2 s".')] = None,
+    pixel: Annotated[str | None, typer.Option(help='Stacks: size of a pixel, e.g. "0.165 nm".')] = None,
+    aperture: Annotated[
+        str | None,
+        typer.Option(
+            help='Stacks: radius of the objective aperture, e.g. "0.726 1/nm"; default: from the speckles.'
+        ),
+    ] = None,
+    offset: Annotated[float, typer.Option(help="Stacks: counts without any electron.")] = 0.0,
+    drift: Annotated[bool, typer.Option(help="Stacks: measure and correct drift.")] = True,
+    as_json: Json = False,
+) -> None:
+    """Compute every number again, from a run or from anybody's frame stack."""
+    from annealscope.controller import verbs
+
+    options = verbs.StackOptions(
+        period=period, pixel=pixel, aperture=aperture, offset_counts=offset, drift=drift
+    )
+    verbs.analyze(source, output, options, as_json)
+
+
+@app.command()
+def report(folder: RunDir) -> None:
+    """Write the report of a run: one offline page, figures as PNG, PDF and CSV."""
+    from annealscope.controller import verbs
+
+    verbs.report(folder)
+
+
+@app.command()
+def schema() -> None:
+    """Print the JSON Schema of protocols, for editors."""
+    from annealscope.controller import verbs
+
+    verbs.schema()
+
+
+def main() -> None:
+    """Entry point of the program: every expected error becomes a message and an exit code."""
+    _force_utf8()
+    sys.exit(guarded(app))
+
+
+def guarded(program: Callable[[], Any]) -> int:
+    """Run and return the exit code."""
+    try:
+        program()
+    except SystemExit as end:
+        return (
+            end.code
+            if isinstance(end.code, int)
+            else int(ExitCode.OK if end.code is None else ExitCode.INTERNAL)
+        )
+    except KeyboardInterrupt:
+        _complain("interrupted")
+        return int(ExitCode.CTRL_C)
+    except Exception as error:
+        return _explain(error)
+    return int(ExitCode.OK)
+
+
+def _explain(error: Exception) -> int:
+    """The one table from exceptions to exit codes; what is not in it is our own fault and keeps its traceback."""
+    from annealscope.controller.config.errors import ProtocolError
+    from annealscope.drivers.interfaces import DeviceError
+
+    if isinstance(error, ProtocolError):  # as compilers do: the place first, so that editors can jump to it
+        sys.stderr.write(f"{error}\n")
+        return int(ExitCode.INVALID_INPUT)
+    if isinstance(error, RunError):
+        code = error.exit_code
+    elif type(error).__name__ == "InvalidData":
+        code = ExitCode.INVALID_INPUT
+    elif isinstance(error, DeviceError):
+        code = ExitCode.DEVICE
+    elif isinstance(error, OSError):
+        code = ExitCode.INVALID_INPUT
+    else:
+        raise error
+    _complain(str(error))
+    return int(code)
+
+
+def _complain(message: str) -> None:
+    sys.stderr.write(f"annealscope: {message}\n")
+
+
+def _force_utf8() -> None:
+    """A console in another code page must not end a run because of a degree sign."""
+    for stream in (sys.stdout, sys.stderr):
+        reconfigure = getattr(stream, "reconfigure", None)
+        if reconfigure is not None:
+            reconfigure(encoding="utf-8", errors="replace")
+
+
+if __name__ == "__main__":
+    main()

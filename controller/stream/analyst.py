@@ -1,0 +1,192 @@
+"""The analyst process: ``python -m annealscope.controller.stream.analyst``.
+
+Frames come from the publisher; what was missed, by falling behind or by being restarted, is read from the
+frame log. So it never keeps the camera waiting and never misses a frame. One JSON line on stdin:
+``{"endpoint": "tcp://127.0.0.1:PORT", "frames_endpoint": "tcp://127.0.0.1:PORT"}``.
+"""
+
+import os
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import zmq
+
+from annealscope.analysis.ecm import EcmAnalysis
+from annealscope.analysis.values import FrameBlock, InvalidData
+from annealscope.controller.ecm_setup import block_of, ecm_spec
+from annealscope.controller.record.framelog import RecordError
+from annealscope.controller.record.holdlogs import HoldLogs
+from annealscope.controller.stream import wire
+from annealscope.controller.stream.messages import (
+    BadMessage,
+    CloseHold,
+    DriftRow,
+    FrameHeader,
+    Hello,
+    Live,
+    Message,
+    NoResults,
+    OpenHold,
+    Trouble,
+)
+
+LIVE_EVERY_S = 0.5
+IDLE_MS = 20
+
+
+class HoldSession:
+    """The analysis of one hold: every frame once, in the order of the log."""
+
+    def __init__(self, opening: OpenHold) -> None:
+        self.opening = opening
+        self.analysis = EcmAnalysis(ecm_spec(opening))
+        self.rows = 0
+        """Frames analysed: also the next row to read from the log."""
+        self.closing: CloseHold | None = None
+        self._next_seq = 0
+        self._logs: HoldLogs | None = None
+
+    @property
+    def complete(self) -> bool:
+        """Every frame that was recorded has been analysed."""
+        return self.closing is not None and self.rows >= self.closing.frames
+
+    def offer(self, header: FrameHeader, pixels: Any) -> list[DriftRow]:
+        """Analyse a frame from the publisher, after those that were missed before it."""
+        if header.hold != self.opening.hold or header.seq < self._next_seq:
+            return []
+        rows = [] if self._follows(header) else self.catch_up()
+        if self._follows(header):
+            rows.append(self._analyse(header, pixels))
+        return rows
+
+    def catch_up(self) -> list[DriftRow]:
+        """Analyse the frames that are in the log and have not been seen."""
+        rows = []
+        try:
+            if self._logs is None:
+                self._logs = HoldLogs(Path(self.opening.folder) / "holds" / self.opening.name)
+            while self.rows < self._logs.rows:
+                rows.append(self._analyse(*self._logs.read(self.rows)))
+        except RecordError:  # not written yet: next time
+            return rows
+        return rows
+
+    def close(self) -> None:
+        """Close the logs, so that the recorder can delete them."""
+        if self._logs is not None:
+            self._logs.close()
+
+    def _follows(self, header: FrameHeader) -> bool:
+        return header.seq - header.lost_before == self._next_seq
+
+    def _analyse(self, header: FrameHeader, pixels: Any) -> DriftRow:
+        displacement = self.analysis.update(_one_frame(header, pixels))[0]
+        self.rows += 1
+        self._next_seq = header.seq + 1
+        return DriftRow(
+            hold=self.opening.hold,
+            seq=header.seq,
+            measured_nm=displacement.measured_nm,
+            quality=displacement.quality,
+        )
+
+
+class Analyst:
+    """Serves one controller until it goes away."""
+
+    def __init__(self, parent: wire.Parent) -> None:
+        self._parent = parent
+        self._context: wire.Context = zmq.Context()
+        self._control = wire.connect(self._context, zmq.DEALER, parent.settings["endpoint"])
+        self._frames = wire.connect(self._context, zmq.SUB, parent.settings["frames_endpoint"])
+        self._frames.setsockopt(zmq.SUBSCRIBE, b"")
+        self._poller = zmq.Poller()
+        self._poller.register(self._control, zmq.POLLIN)
+        self._poller.register(self._frames, zmq.POLLIN)
+        self._session: HoldSession | None = None
+        self._live_s = 0.0
+
+    def serve(self) -> None:
+        """Answer until the parent is gone."""
+        self._tell(Hello(role="analyst", pid=os.getpid()))
+        while self._parent.alive:
+            ready = dict(self._poller.poll(IDLE_MS))
+            if self._control in ready:
+                self._obey()
+            if self._frames in ready:
+                self._take_frame()
+            elif self._session is not None:
+                self._report(self._session.catch_up())
+            self._finish_if_complete()
+
+    def _obey(self) -> None:
+        message = self._receive(self._control)[0]
+        if isinstance(message, OpenHold):
+            self._session = HoldSession(message)
+        elif isinstance(message, CloseHold) and self._session is not None:
+            self._session.closing = message
+
+    def _take_frame(self) -> None:
+        header, parts = self._receive(self._frames)
+        if self._session is not None and isinstance(header, FrameHeader):
+            self._report(self._session.offer(header, wire.pixels_of(header, parts)))
+
+    def _receive(self, socket: wire.Socket) -> tuple[Any, Any]:
+        try:
+            return wire.receive(socket, 0) or (None, [])
+        except BadMessage as error:
+            self._tell(Trouble(role="analyst", message=str(error), fatal=False))
+            return None, []
+
+    def _report(self, rows: list[DriftRow]) -> None:
+        for row in rows:
+            self._tell(row)
+        if rows and self._session is not None and time.monotonic() - self._live_s >= LIVE_EVERY_S:
+            self._tell(_live(self._session))
+            self._live_s = time.monotonic()
+
+    def _finish_if_complete(self) -> None:
+        session = self._session
+        if session is None or not session.complete:
+            return
+        self._session = None
+        session.close()
+        try:
+            header, arrays = wire.results_to_parts(session.analysis.result(), session.opening.hold)
+        except InvalidData as error:
+            self._tell(NoResults(hold=session.opening.hold, why=str(error)))
+            return
+        wire.send(self._control, header, *arrays)
+
+    def _tell(self, message: Message) -> None:
+        wire.send(self._control, message)
+
+
+def _one_frame(header: FrameHeader, pixels: Any) -> FrameBlock:
+    return block_of(
+        pixels[None], [header.slot], [header.segment], [header.t_start_s], [header.shift_applied_nm]
+    )
+
+
+def _live(session: HoldSession) -> Live:
+    live = session.analysis.live()
+    return Live(
+        hold=session.opening.hold,
+        frames=live.frames,
+        tau_s=live.tau_s,
+        beta=live.beta,
+        sigma_tau_s=live.sigma_tau_s,
+    )
+
+
+def main() -> None:
+    """Start, serve, end."""
+    wire.ignore_interrupts()
+    Analyst(wire.Parent(sys.stdin)).serve()
+
+
+if __name__ == "__main__":
+    main()

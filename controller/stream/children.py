@@ -1,0 +1,96 @@
+"""The processes beside the engine: started by command line, told by JSON on stdin, restarted when dead."""
+
+import json
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import IO, Any
+
+_NO_CTRL_C = getattr(subprocess, "CREATE_NEW_PROCESS_GROUP", 0)
+"""On Windows a child of its own group does not see the terminal's Ctrl-C; elsewhere it ignores SIGINT."""
+
+
+class Child:
+    """One child process; the end of its stdin tells it that the parent is gone."""
+
+    def __init__(self, role: str, module: str, settings: dict[str, Any], log_path: Path) -> None:
+        self.role = role
+        self.restarts = 0
+        self._module = module
+        self._settings = settings
+        self._log_path = log_path
+        self._process: subprocess.Popen[bytes] | None = None
+        self._log: IO[bytes] | None = None
+        self._not_before_s = 0.0
+
+    @property
+    def pid(self) -> int:
+        """Process id; 0 before the first start."""
+        return self._process.pid if self._process else 0
+
+    def start(self) -> None:
+        """Start the process and hand it its settings."""
+        self._close_log()
+        self._log = self._log_path.open("ab")
+        self._process = subprocess.Popen(
+            [sys.executable, "-m", self._module],
+            stdin=subprocess.PIPE,
+            stdout=self._log,
+            stderr=self._log,
+            creationflags=_NO_CTRL_C,
+        )
+        assert self._process.stdin is not None  # noqa: S101 - PIPE was asked for
+        self._process.stdin.write(json.dumps(self._settings).encode() + b"\n")
+        self._process.stdin.flush()
+
+    def alive(self) -> bool:
+        """Say whether the process runs."""
+        return self._process is not None and self._process.poll() is None
+
+    def restart_when_due(self) -> bool:
+        """Start a dead child again, later and later; return True when it was started now."""
+        now_s = time.monotonic()
+        if self.restarts == 0 or now_s >= self._not_before_s:
+            self.restarts += 1
+            self._not_before_s = now_s + min(5.0, 0.2 * 2.0**self.restarts)
+            self.start()
+            return True
+        return False
+
+    def kill(self) -> None:
+        """End the process at once."""
+        if self._process is not None and self._process.poll() is None:
+            self._process.kill()
+            self._process.wait()
+
+    def stop(self, timeout_s: float) -> None:
+        """Let the process end by itself; kill it when it does not within the timeout."""
+        if self._process is not None:
+            self._close_stdin()
+            try:
+                self._process.wait(timeout_s)
+            except subprocess.TimeoutExpired:
+                self.kill()
+        self._close_log()
+        if self._log_path.exists() and self._log_path.stat().st_size == 0:
+            self._log_path.unlink()
+
+    def last_words(self) -> str:
+        """Return the last line that the process wrote to its log."""
+        if not self._log_path.exists():
+            return ""
+        lines = self._log_path.read_text(errors="replace").strip().splitlines()
+        return lines[-1] if lines else ""
+
+    def _close_stdin(self) -> None:
+        if self._process is not None and self._process.stdin is not None:
+            try:
+                self._process.stdin.close()
+            except OSError:  # the process was gone before its settings were read
+                return
+
+    def _close_log(self) -> None:
+        if self._log is not None:
+            self._log.close()
+            self._log = None

@@ -1,0 +1,87 @@
+"""Commands to a live run from another process: a loopback socket, its address and token in ``live.json``."""
+
+import json
+import os
+import secrets
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import zmq
+
+from annealscope.controller.errors import ExitCode, RunError
+from annealscope.controller.stream import wire
+
+LIVE_FILE = "live.json"
+ANSWER_WITHIN_MS = 5000
+MAX_REQUEST_BYTES = 4096
+
+Handler = Callable[[str], dict[str, Any]]
+"""Takes the name of a request, returns the answer. Raises ValueError for a request it does not know."""
+
+
+class ControlServer:
+    """The run's end: polled by the loop, never by a thread of its own."""
+
+    def __init__(self, context: wire.Context, folder: Path, handler: Handler) -> None:
+        self.socket, endpoint = wire.bind(context, zmq.REP)
+        self.socket.setsockopt(zmq.MAXMSGSIZE, MAX_REQUEST_BYTES)
+        self._token = secrets.token_hex(16)
+        self._handler = handler
+        self._path = folder / LIVE_FILE
+        _write_private(self._path, {"pid": os.getpid(), "endpoint": endpoint, "token": self._token})
+
+    def poll(self) -> None:
+        """Answer what has been asked."""
+        while self.socket.poll(0):
+            self.socket.send(json.dumps(self._answer(self.socket.recv())).encode())
+
+    def close(self) -> None:
+        """Withdraw the address and close the socket."""
+        self._path.unlink(missing_ok=True)
+        self.socket.close(0)
+
+    def _answer(self, request: bytes) -> dict[str, Any]:
+        try:
+            asked = json.loads(request)
+            if not secrets.compare_digest(str(asked["token"]), self._token):
+                return {"error": "wrong token"}
+            return self._handler(str(asked["request"]))
+        except (ValueError, KeyError, TypeError) as error:
+            return {"error": f"bad request: {error}"}
+
+
+def ask(folder: Path, request: str) -> dict[str, Any]:
+    """Send a request to the run that lives in a folder, and return its answer. Raises RunError."""
+    live = _read_live(folder)
+    context: wire.Context = zmq.Context()
+    try:
+        socket = wire.connect(context, zmq.REQ, live["endpoint"])
+        socket.send(json.dumps({"token": live["token"], "request": request}).encode())
+        if not socket.poll(ANSWER_WITHIN_MS):
+            message = f"the run in {folder} (process {live['pid']}) does not answer; has its program died?"
+            raise RunError(message, ExitCode.DEVICE)
+        answer: dict[str, Any] = json.loads(socket.recv())
+    finally:
+        context.destroy(linger=0)
+    if "error" in answer:
+        raise RunError(f"the run in {folder} refused {request!r}: {answer['error']}", ExitCode.USAGE)
+    return answer
+
+
+def _read_live(folder: Path) -> dict[str, Any]:
+    path = folder / LIVE_FILE
+    try:
+        live: dict[str, Any] = json.loads(path.read_text())
+        return {"pid": live["pid"], "endpoint": live["endpoint"], "token": live["token"]}
+    except FileNotFoundError:
+        raise RunError(f"no run is alive in {folder}: there is no {LIVE_FILE}", ExitCode.USAGE) from None
+    except (ValueError, KeyError, TypeError) as error:
+        raise RunError(f"{path} cannot be read: {error}", ExitCode.INVALID_INPUT) from None
+
+
+def _write_private(path: Path, content: dict[str, Any]) -> None:
+    path.unlink(missing_ok=True)
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    with os.fdopen(descriptor, "w") as file:
+        json.dump(content, file)
