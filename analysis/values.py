@@ -40,7 +40,7 @@ class FrameBlock:
     """Raw counts, shape (n, ny, nx), any real dtype."""
 
     slot: npt.NDArray[np.int64]
-    """Place of each frame on the regular time grid of its segment, shape (n,), increasing within a segment."""
+    """Place of each frame on the regular time grid of its segment, shape (n,), increasing within it."""
 
     segment: npt.NDArray[np.int64]
     """Segment of each frame, shape (n,), never decreasing; no correlation crosses a change."""
@@ -62,6 +62,6 @@ def uniform_block(frames: npt.NDArray[Any], period_s: float, first: int = 0) -> 
         frames=frames,
         slot=slot,
         segment=np.zeros(len(frames), dtype=np.int64),
-        t_start_s=slot * float(period_s),
+        t_start_s=slot.astype(np.float64) * period_s,
         shift_applied_nm=np.zeros((len(frames), 2)),
     )

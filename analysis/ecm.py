@@ -1,0 +1,234 @@
+"""Electron correlation microscopy, live: frames in, displacements and times out (docs/methods/ecm.md)."""
+
+from dataclasses import dataclass
+from math import ceil, log2
+from typing import Any, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from annealscope.analysis.averages import g2_averages
+from annealscope.analysis.drift import DriftTracker
+from annealscope.analysis.ecm_frames import FrameCorrector
+from annealscope.analysis.ecm_results import Record, corrected_fit, ecm_results
+from annealscope.analysis.ecm_rows import FrameRows, FrameState, Rows, timeline
+from annealscope.analysis.ecm_spec import EcmSpec
+from annealscope.analysis.multitau import MultiTau
+from annealscope.analysis.multitau_level import BLOCK
+from annealscope.analysis.slots import block_runs
+from annealscope.analysis.twotime import TwoTime
+from annealscope.analysis.values import FrameBlock, InvalidData, Results
+
+__all__ = ["Displacement", "EcmAnalysis", "EcmLive", "EcmSpec"]
+
+LIVE_PIXELS = 128**2
+"""At most so many pixels, evenly spaced, make the live result."""
+
+GROUP = 16
+"""Slots that are averaged before the residual drift is measured; divides `BLOCK`."""
+
+LEAST_FRAMES = 32
+"""Fewer usable frames are not a record."""
+
+
+class Displacement(NamedTuple):
+    """Where the specimen stood in one frame."""
+
+    measured_nm: tuple[float, float]
+    """Displacement of the raw frame, (y, x); positive: to larger index. (0, 0) when drift is not measured."""
+
+    quality: float
+    """0 ... 1; 0 when drift is not measured."""
+
+
+@dataclass(frozen=True)
+class EcmLive:
+    """What the record says so far; the numbers are None until a fit is possible."""
+
+    frames: int
+    tau_s: float | None = None
+    beta: float | None = None
+    sigma_tau_s: float | None = None
+
+
+class EcmAnalysis:
+    """The ECM pipeline of one acquisition.
+
+    Frames may come in blocks of any size. Displacements are returned at once; everything else is computed in
+    blocks of 32 slots, so that results do not depend on how the frames were batched.
+
+    Parameters
+    ----------
+    spec
+        The acquisition.
+    """
+
+    def __init__(self, spec: EcmSpec) -> None:
+        self._spec = spec
+        self._rows = FrameRows(spec.frames_expected)
+        self._raw: npt.NDArray[Any] | None = None
+        self._waiting = 0
+        self._corrector = FrameCorrector(spec)
+        self._corrected = np.empty((BLOCK, *spec.valid_shape), dtype=np.float32)
+        self._tracker, self._residual = _trackers(spec)
+        self._correlator = MultiTau(spec.valid_shape, levels=_levels(spec.frames_expected))
+        self._live_step, self._live_correlator = self._make_live()
+        self._two_time = TwoTime(spec.valid_shape, bin_frames=spec.ttcf_bin_slots, pixel_bin=spec.coarse)
+
+    def update(self, block: FrameBlock) -> list[Displacement]:
+        """Take the next frames.
+
+        Returns
+        -------
+        list of Displacement
+            One per frame of the block.
+
+        Raises
+        ------
+        InvalidData
+            When frames do not fit the specification or come out of order; none of the block is taken then.
+        """
+        self._check(block)
+        return [self._take(block, i) for i in range(len(block))]
+
+    def live(self) -> EcmLive:
+        """Fit what has come so far: the finite-duration model on the `ratio` curve.
+
+        That curve is used because it needs no baseline and its bias is in the model. Blocks of 32 slots that
+        are not complete yet do not count, and frames larger than `LIVE_PIXELS` are thinned out evenly, so
+        that a call takes well below a second.
+        """
+        rows = self._rows.all[: len(self._rows) - self._waiting]
+        if np.count_nonzero(rows["state"] == FrameState.VALID) < LEAST_FRAMES:
+            return EcmLive(len(self._rows))
+        try:
+            sums = self._live_correlator.sums()
+            ratio = g2_averages(sums)["ratio"]
+            fit = corrected_fit(sums, ratio, timeline(rows), self._spec)
+        except InvalidData:
+            return EcmLive(len(self._rows))
+        if not np.isfinite(fit.tau_s):
+            return EcmLive(len(self._rows))
+        return EcmLive(len(self._rows), fit.tau_s, fit.beta, fit.sigma_tau_s)
+
+    def result(self) -> Results:
+        """Everything the record says, named as in docs/methods/ecm.md. Call it after the last frame.
+
+        Raises
+        ------
+        InvalidData
+            When fewer than 32 frames are usable.
+        """
+        self._flush()
+        rows = self._rows.all
+        usable = np.count_nonzero(rows["state"] == FrameState.VALID)
+        if usable < LEAST_FRAMES:
+            raise InvalidData(
+                f"ECM needs at least {LEAST_FRAMES} usable frames: got {usable} of {len(rows)} "
+                f"({_losses(rows)}); record longer, or check beam, exposure and drift"
+            )
+        return ecm_results(Record(self._spec, rows, self._correlator.sums(), self._two_time.result()))
+
+    def _take(self, block: FrameBlock, i: int) -> Displacement:
+        """Locate one frame and keep it until its block of slots is complete."""
+        slot, segment, raw = int(block.slot[i]), int(block.segment[i]), block.frames[i]
+        rows = self._rows.all
+        if self._waiting and (rows["segment"][-1], rows["slot"][-1] // BLOCK) != (segment, slot // BLOCK):
+            self._flush()
+        d_px, quality = self._tracker.locate(raw, slot) if self._tracker else ((0.0, 0.0), 0.0)
+        self._rows.append(
+            slot=slot,
+            segment=segment,
+            t_start_s=block.t_start_s[i],
+            shift_nm=block.shift_applied_nm[i],
+            d_px=d_px,
+            quality=quality,
+        )
+        if self._raw is None:
+            self._raw = np.empty((BLOCK, *self._spec.shape), dtype=raw.dtype)
+        self._raw[self._waiting] = raw
+        self._waiting += 1
+        return Displacement((d_px[0] * self._spec.pixel_nm, d_px[1] * self._spec.pixel_nm), quality)
+
+    def _flush(self) -> None:
+        """Correct and correlate the frames of one block of slots."""
+        if self._raw is None or not self._waiting:
+            return
+        rows = self._rows.all[-self._waiting :]
+        frames = self._corrected[: self._waiting]
+        rows["mean_e"], rows["state"] = self._corrector(self._raw[: self._waiting], rows["d_px"], frames)
+        self._waiting = 0
+        valid = rows["state"] == FrameState.VALID
+        if valid.all():
+            self._correlate(frames, rows)
+        elif valid.any():
+            self._correlate(frames[valid], rows[valid])
+        frames[~valid] = 0
+        for _, _, run in block_runs(rows["slot"], rows["segment"], GROUP):
+            self._measure_residual(frames[run], rows[run], valid[run])
+
+    def _correlate(self, frames: npt.NDArray[np.float32], rows: Rows) -> None:
+        place = rows["slot"], rows["segment"]
+        self._correlator.update(frames, *place)
+        if self._live_correlator is not self._correlator:
+            self._live_correlator.update(frames[:, :: self._live_step, :: self._live_step], *place)
+        self._two_time.update(frames, *place)
+
+    def _measure_residual(
+        self, frames: npt.NDArray[np.float32], rows: Rows, valid: npt.NDArray[np.bool_]
+    ) -> None:
+        """Locate the mean of some corrected frames against a running mean of such means."""
+        if self._residual is None or not valid.any():
+            return
+        weights = valid.astype(np.float32) / np.float32(valid.sum())
+        mean = np.tensordot(weights, frames, axes=1)
+        match = self._residual.locate(mean, int(rows["slot"][0]) // GROUP)
+        rows["residual_px"][valid] = match.d_px
+
+    def _make_live(self) -> tuple[int, MultiTau]:
+        ny, nx = self._spec.valid_shape
+        step = ceil((ny * nx / LIVE_PIXELS) ** 0.5)
+        if step == 1:
+            return 1, self._correlator
+        return step, MultiTau((-(-ny // step), -(-nx // step)), levels=_levels(self._spec.frames_expected))
+
+    def _check(self, block: FrameBlock) -> None:
+        spec, n = self._spec, len(block)
+        if block.frames.shape != (n, *spec.shape):
+            raise InvalidData(f"frames must have shape {(n, *spec.shape)}: got {block.frames.shape}")
+        if self._raw is not None and block.frames.dtype != self._raw.dtype:
+            raise InvalidData(f"frames must keep their type {self._raw.dtype}: got {block.frames.dtype}")
+        last = self._rows.all[-1:]
+        segment = np.concatenate([last["segment"], block.segment])
+        slot = np.concatenate([last["slot"], block.slot])
+        step = np.diff(segment)
+        if np.any(step < 0) or np.any((step == 0) & (np.diff(slot) <= 0)):
+            raise InvalidData(
+                f"frames must come in order of segment and slot: got slots {slot[:8].tolist()} of segments "
+                f"{segment[:8].tolist()}, beginning with the last frame before this block"
+            )
+
+
+def _trackers(spec: EcmSpec) -> tuple[DriftTracker | None, DriftTracker | None]:
+    """For raw frames, and for means of corrected frames."""
+    if not spec.drift:
+        return None, None
+    raw = DriftTracker(spec.shape, pixel_nm=spec.pixel_nm, aperture_per_nm=spec.aperture_per_nm)
+    residual = DriftTracker(
+        spec.valid_shape,
+        pixel_nm=spec.pixel_nm,
+        aperture_per_nm=spec.aperture_per_nm,
+        memory_frames=8,
+        update_slots=1,
+    )
+    return raw, residual
+
+
+def _levels(frames_expected: int) -> int:
+    """Levels of 16 channels whose lags reach half the record."""
+    return min(max(ceil(log2(frames_expected / 2 / 15)) + 1, 1), 12)
+
+
+def _losses(rows: Rows) -> str:
+    counts = {s.name.lower().replace("_", " "): np.count_nonzero(rows["state"] == s) for s in FrameState if s}
+    return ", ".join(f"{count} {name}" for name, count in counts.items() if count) or "none masked"

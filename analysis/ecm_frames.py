@@ -1,0 +1,73 @@
+"""Raw counts to normalised frames: drift correction, crop, frame mean, and which frames count as lost."""
+
+from collections import deque
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from annealscope.analysis.ecm_rows import FrameState
+from annealscope.analysis.ecm_spec import EcmSpec
+from annealscope.analysis.shift import normalise_block, sample_block
+from annealscope.analysis.values import FloatArray
+
+SATURATED_SHARE = 1e-3
+"""Of pixels at or above 0.98 of full scale: a frame with more is not used."""
+
+TRIP_MEMORY = 31
+"""Frames whose median brightness tells what the beam should be."""
+
+States = npt.NDArray[np.uint8]
+
+
+class FrameCorrector:
+    """Corrects the frames of one acquisition, in their order."""
+
+    def __init__(self, spec: EcmSpec) -> None:
+        self._spec = spec
+        self._recent: deque[float] = deque(maxlen=TRIP_MEMORY)
+
+    def __call__(
+        self, raw: npt.NDArray[Any], d_px: FloatArray, out: npt.NDArray[np.float32]
+    ) -> tuple[FloatArray, States]:
+        """Write ``raw(r + d)``, cropped by the margin and divided by its mean, to ``out``.
+
+        Parameters
+        ----------
+        raw
+            Counts, shape (n, ny, nx).
+        d_px
+            Displacements (y, x), shape (n, 2).
+        out
+            Shape (n, ny - 2 margin, nx - 2 margin); frames that are not valid hold nothing of use.
+
+        Returns
+        -------
+        mean_e
+            Electrons per pixel of every frame, shape (n,).
+        state
+            `FrameState` of every frame, shape (n,).
+        """
+        spec = self._spec
+        beyond = spec.drift & (np.abs(d_px).max(axis=1) > spec.max_displacement_px)
+        sample_block(raw, np.where(beyond[:, None], 0.0, d_px), out)
+        mean_e = normalise_block(out, spec.offset_counts) / spec.gain_counts_per_e
+        state = np.zeros(len(raw), dtype=np.uint8)
+        state[beyond] = FrameState.BEYOND_MARGIN
+        state[_saturated_share(raw) > SATURATED_SHARE] = FrameState.SATURATED
+        state[[self._tripped(value) for value in mean_e]] = FrameState.BEAM_TRIP
+        return mean_e, state
+
+    def _tripped(self, mean_e: float) -> bool:
+        """Whether a frame is darker than half of what its predecessors were. Remembers it either way."""
+        if np.isfinite(mean_e):
+            self._recent.append(mean_e)
+        return not (mean_e > 0 and mean_e >= 0.5 * float(np.median(self._recent)))
+
+
+def _saturated_share(raw: npt.NDArray[Any]) -> FloatArray:
+    """Share of the pixels of each frame near the top of the camera's range; 0 for floating-point counts."""
+    if not np.issubdtype(raw.dtype, np.integer):
+        return np.zeros(len(raw))
+    top = int(0.98 * np.iinfo(raw.dtype).max)
+    return np.asarray(np.count_nonzero(raw >= top, axis=(1, 2)) / raw[0].size)

@@ -1,0 +1,76 @@
+"""How large the speckles of a movie are, when nobody knows the aperture that made them."""
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from scipy import fft
+
+from annealscope.analysis.values import InvalidData
+
+FWHM_TIMES_APERTURE = 0.514
+"""FWHM of the intensity correlation of a round pupil, times the pupil's radius."""
+
+
+def speckle_fwhm_px(frames: npt.NDArray[Any]) -> float:
+    """Estimate the full width at half maximum of the speckles.
+
+    Frames are correlated with their successors, not with themselves: noise, which differs from frame to
+    frame, adds no spike at the origin.
+
+    Parameters
+    ----------
+    frames
+        Counts, shape (n, ny, nx), n >= 2, consecutive and little changed from one to the next.
+
+    Returns
+    -------
+    float
+        FWHM in pixels, the mean over all directions.
+
+    Raises
+    ------
+    InvalidData
+        Fewer than two frames, or no correlation from one to the next.
+    """
+    if frames.ndim != 3 or len(frames) < 2:
+        raise InvalidData(
+            f"speckle size: at least 2 frames of shape (ny, nx) needed, got shape {frames.shape}"
+        )
+    profile = _radial_mean(_mean_cross_correlation(frames))
+    if not profile[0] > 0:
+        raise InvalidData("speckle size: successive frames are not correlated; give the aperture instead")
+    below = np.flatnonzero(profile < 0.5 * profile[0])
+    if len(below) == 0:
+        raise InvalidData("speckle size: no speckle smaller than the frame; give the aperture instead")
+    r = int(below[0])
+    return float(2 * (r - 1 + (profile[r - 1] - 0.5 * profile[0]) / (profile[r - 1] - profile[r])))
+
+
+def aperture_from_speckles(frames: npt.NDArray[Any], pixel_nm: float) -> float:
+    """Return the radius in 1/nm of the aperture that makes speckles of this size. Raises InvalidData."""
+    return FWHM_TIMES_APERTURE / (speckle_fwhm_px(frames) * pixel_nm)
+
+
+def _mean_cross_correlation(frames: npt.NDArray[Any]) -> npt.NDArray[np.float64]:
+    """Correlation of each frame with the next, averaged, origin at [0, 0]; padded: nothing wraps around."""
+    ny, nx = frames.shape[1:]
+    size = (2 * ny, 2 * nx)
+    deviations = frames.astype(np.float64) - frames.mean(axis=(1, 2), keepdims=True, dtype=np.float64)
+    spectra = fft.rfft2(deviations, size)
+    cross = np.asarray(fft.irfft2((np.conj(spectra[:-1]) * spectra[1:]).mean(axis=0), size))
+    overlap = np.outer(_overlap(ny), _overlap(nx))
+    return np.asarray(np.where(overlap > 0, cross / np.maximum(overlap, 1), 0.0))
+
+
+def _overlap(n: int) -> npt.NDArray[np.float64]:
+    return np.asarray(n - np.abs(np.fft.fftfreq(2 * n, 1 / (2 * n))))
+
+
+def _radial_mean(correlation: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+    """Mean over rings one pixel wide, out to a quarter of the padded frame."""
+    ny, nx = correlation.shape
+    y, x = np.fft.fftfreq(ny, 1 / ny), np.fft.fftfreq(nx, 1 / nx)
+    ring = np.rint(np.hypot(y[:, None], x[None, :])).astype(np.int64).ravel()
+    total = np.bincount(ring, correlation.ravel())
+    return np.asarray((total / np.maximum(np.bincount(ring), 1))[: min(ny, nx) // 4])
