@@ -1,7 +1,7 @@
 """What a device is.
 
-Every call returns at once; what takes time returns an `Action` to poll. Positions and shifts are (y, x) in nm,
-temperatures in K, times in s on the injected `Clock`. Structural typing: a driver need not import this module.
+Every call returns at once; what takes time returns an `Action` to poll. Positions and shifts are (y, x) in
+nm, temperatures in K, times in s on the injected `Clock`. Structural typing: a driver need not import this.
 """
 
 from collections.abc import Mapping
@@ -110,7 +110,7 @@ class Device(Protocol):
 
 @runtime_checkable
 class Holder(Device, Protocol):
-    """A heating holder; `read` has at least the channel ``temperature`` in K. `safe` switches the heater off."""
+    """A heating holder; `read` has at least ``temperature`` in K. `safe` switches the heater off."""
 
     def check(self, target_K: float, rate_K_per_s: float) -> list[str]:
         """Say what this holder cannot do of a ramp; empty when it can. Touches nothing."""

@@ -9,8 +9,8 @@ from annealscope.controller.engine.commands import Command, CommandQueue
 from annealscope.controller.engine.feedback import FeedbackLaw
 from annealscope.controller.engine.runner import Engine, Outcome
 from annealscope.controller.journal import Journal, read_journal
-from annealscope.controller.opening import Announcer
-from annealscope.controller.plan import plan
+from annealscope.controller.planning import plan
+from annealscope.controller.session.opening import Announcer
 from annealscope.controller.stream.messages import DriftRow, HoldClosed
 from annealscope.drivers.clock import VirtualClock
 from annealscope.simulators import WorldSpec, simulated_rig

@@ -5,6 +5,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+
 def rig_text() -> str:
     """The shipped rig with a smaller camera."""
     from annealscope.controller.config.sources import read_source
@@ -51,7 +52,9 @@ def command(*arguments: object) -> list[str]:
     return [sys.executable, "-m", "annealscope.controller.cli", *map(str, arguments)]
 
 
-def annealscope(*arguments: object, cwd: Path | None = None, timeout_s: float = 150.0) -> subprocess.CompletedProcess:
+def annealscope(
+    *arguments: object, cwd: Path | None = None, timeout_s: float = 150.0
+) -> subprocess.CompletedProcess:
     """Run the program to its end."""
     return subprocess.run(
         command(*arguments),

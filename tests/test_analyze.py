@@ -155,5 +155,3 @@ def test_a_bad_run_folder_gives_a_message(content, tmp_path):
     assert done.returncode == 3, done.stdout + done.stderr
     assert "run" in done.stderr
     assert "Traceback" not in done.stderr
-
-

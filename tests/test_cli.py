@@ -12,7 +12,7 @@ HEAVY = ("numba", "h5py", "matplotlib", "scipy", "zmq")
 
 def test_help_is_light():
     code = (
-        "import sys; from annealscope.controller.cli import app\n"
+        "import sys; from annealscope.controller.cli.app import app\n"
         "try: app(['--help'])\n"
         "except SystemExit: pass\n"
         f"print('loaded', [name for name in {HEAVY!r} if name in sys.modules])"
@@ -24,10 +24,11 @@ def test_help_is_light():
 
 def test_validate_and_plan_do_not_load_the_analysis():
     code = (
-        "import sys; from annealscope.controller.cli import app\n"
+        "import sys; from annealscope.controller.cli.app import app\n"
         "try: app(['plan', 'quick_look', '--json'])\n"
         "except SystemExit: pass\n"
-        "sys.stderr.write(repr([name for name in ('numba', 'h5py', 'matplotlib', 'zmq') if name in sys.modules]))"
+        "heavy = ('numba', 'h5py', 'matplotlib', 'zmq')\n"
+        "sys.stderr.write(repr([name for name in heavy if name in sys.modules]))"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, encoding="utf-8", check=True)
     assert done.stderr == "[]"
@@ -42,7 +43,11 @@ def test_a_good_protocol_is_valid():
 
 def test_every_fault_of_a_protocol_is_named_with_its_place(tmp_path):
     protocol, _ = write_inputs(tmp_path)
-    text = protocol.read_text().replace("period: 20 s", "perod: 20 s").replace("60 K/min}\nsettle", "60}\nsettle")
+    text = (
+        protocol.read_text()
+        .replace("period: 20 s", "perod: 20 s")
+        .replace("60 K/min}\nsettle", "60}\nsettle")
+    )
     protocol.write_text(text)
     done = annealscope("validate", protocol)
     assert done.returncode == 3

@@ -1,4 +1,4 @@
-"""The engine on virtual time: whatever happens, it comes to an end with the heater off and the beam blanked."""
+"""The engine on virtual time: whatever happens, it ends with the heater off and the beam blanked."""
 
 import math
 

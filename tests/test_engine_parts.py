@@ -108,7 +108,9 @@ def test_the_loop_holds_the_image_with_the_right_matrix():
 
 
 @pytest.mark.parametrize(
-    "wrong", [((-0.956, 0.273), (0.292, 0.962)), ((0.273, -0.956), (-0.962, -0.292))], ids=["mirrored", "rotated"]
+    "wrong",
+    [((-0.956, 0.273), (0.292, 0.962)), ((0.273, -0.956), (-0.962, -0.292))],
+    ids=["mirrored", "rotated"],
 )
 def test_the_loop_runs_away_with_a_wrong_matrix(wrong):
     assert _residual_nm(wrong) > 1.0
@@ -125,7 +127,9 @@ def test_a_transposed_matrix_is_not_as_good_as_the_right_one():
     assert np.abs(after[1]).max() > 0.3
 
 
-@pytest.mark.parametrize(("measured", "quality"), [((0.01, 0.02), 1.0), ((5.0, 5.0), 0.05), ((5.0, 0.0), float("nan"))])
+@pytest.mark.parametrize(
+    ("measured", "quality"), [((0.01, 0.02), 1.0), ((5.0, 5.0), 0.05), ((5.0, 0.0), float("nan"))]
+)
 def test_no_move_within_the_dead_band_or_without_a_peak(measured, quality):
     law = FeedbackLaw(MATRIX, dead_band_nm=0.05, range_nm=500.0)
     assert law.next_shift((1.0, 1.0), measured, quality) is None

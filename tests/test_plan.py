@@ -10,9 +10,9 @@ from rich.console import Console
 from annealscope.analysis.ecm import EcmAnalysis, EcmSpec
 from annealscope.analysis.values import uniform_block
 from annealscope.controller.config.load import load_protocol, load_rig, parse_protocol, parse_rig
-from annealscope.controller.plan import AcquireStep, CoolStep, RampStep, WaitStep, plan, plan_to_json
-from annealscope.controller.plan_checks import problem_faults
-from annealscope.controller.plan_estimates import (
+from annealscope.controller.planning import AcquireStep, CoolStep, RampStep, WaitStep, plan, plan_to_json
+from annealscope.controller.planning.checks import problem_faults
+from annealscope.controller.planning.estimates import (
     analyst_memory_bytes,
     largest_lag_frames,
     plain_bias,
@@ -20,7 +20,7 @@ from annealscope.controller.plan_estimates import (
     speckle_count,
     valid_shape,
 )
-from annealscope.controller.plan_table import render, summary
+from annealscope.controller.planning.table import render, summary
 
 
 def planned(protocol=PROTOCOL, rig=RIG, **machine):

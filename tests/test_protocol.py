@@ -13,7 +13,7 @@ from annealscope.controller.config.load import load_protocol, parse_protocol, pa
 from annealscope.controller.config.protocol import HoldFor
 from annealscope.controller.config.sources import shipped_names
 from annealscope.controller.config.yaml_nodes import parse_yaml
-from annealscope.controller.plan import plan
+from annealscope.controller.planning import plan
 
 
 def said(text):

@@ -1,5 +1,6 @@
 """Whole runs by the command line: real processes, real sockets, real files."""
 
+import contextlib
 import json
 import math
 import re
@@ -162,10 +163,14 @@ def test_the_run_goes_on_when_the_analyst_is_killed(finished, tmp_path):
     run, process = _start(tmp_path, 600)
     _wait_for_frames(run, 150)
     _child(run, "analyst").kill()
-    stdout, stderr = process.communicate(timeout=120)
+    _, stderr = process.communicate(timeout=120)
 
     assert process.returncode == 0, stderr
-    assert [r["event"] for r in _records(run, "child") if r["role"] == "analyst"] == ["started", "died", "restarted"]
+    assert [r["event"] for r in _records(run, "child") if r["role"] == "analyst"] == [
+        "started",
+        "died",
+        "restarted",
+    ]
     with h5py.File(_hold(run)) as file:
         assert np.array_equal(file["entry/instrument/detector/seq"], np.arange(600))
     done = annealscope("analyze", run)
@@ -177,10 +182,8 @@ def test_an_analyst_that_never_comes_back_costs_the_results_only(tmp_path):
     _wait_for_frames(run, 50)
     deadline = time.monotonic() + 90
     while process.poll() is None and time.monotonic() < deadline:
-        try:
+        with contextlib.suppress(psutil.NoSuchProcess):
             _child(run, "analyst").kill()
-        except psutil.NoSuchProcess:
-            pass
         time.sleep(0.05)
     stdout, stderr = process.communicate(timeout=30)
 

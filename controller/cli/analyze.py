@@ -8,9 +8,15 @@ from typing import TYPE_CHECKING, Any
 import h5py
 
 from annealscope.analysis.values import Results
-from annealscope.controller.analyze import StackScale, compute, hold_source, largest_difference, stack_source
 from annealscope.controller.config.quantities import DURATION, LENGTH, PER_LENGTH, Dimension, parse_quantity
 from annealscope.controller.errors import ExitCode, RunError
+from annealscope.controller.offline.analyze import (
+    StackScale,
+    compute,
+    hold_source,
+    largest_difference,
+    stack_source,
+)
 from annealscope.controller.record.framelog import RecordError
 from annealscope.controller.record.holdlogs import log_paths
 from annealscope.controller.record.holdreader import hold_stem
@@ -19,7 +25,7 @@ from annealscope.controller.record.runfolder import open_run
 from annealscope.controller.stream.wire import results_to_entries
 
 if TYPE_CHECKING:
-    from annealscope.controller.verbs import StackOptions
+    from annealscope.controller.cli.verbs import StackOptions
 
 SAME_TO = 1e-5
 """Largest relative difference that another machine or library version may make."""

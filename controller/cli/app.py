@@ -26,7 +26,7 @@ Json = Annotated[bool, typer.Option("--json", help="Print JSON, for programs.")]
 @app.command()
 def validate(protocol: Protocol, rig: Rig = "simulated", as_json: Json = False) -> None:
     """Check a protocol against its schema and a rig; touches nothing."""
-    from annealscope.controller import verbs
+    from annealscope.controller.cli import verbs
 
     verbs.validate(protocol, rig, as_json)
 
@@ -34,7 +34,7 @@ def validate(protocol: Protocol, rig: Rig = "simulated", as_json: Json = False) 
 @app.command()
 def plan(protocol: Protocol, rig: Rig = "simulated", as_json: Json = False) -> None:
     """Show what a protocol will do: timeline, duration, frames, bytes, memory."""
-    from annealscope.controller import verbs
+    from annealscope.controller.cli import verbs
 
     verbs.plan(protocol, rig, as_json)
 
@@ -59,7 +59,7 @@ def run(
     Ctrl-C once stops (planned cool-down), twice aborts (the protocol's `safe:` ramp), three times switches
     everything off at once.
     """
-    from annealscope.controller import verbs
+    from annealscope.controller.cli import verbs
 
     verbs.run(protocol, rig, out, seed, speed, compression, report)
 
@@ -67,7 +67,7 @@ def run(
 @app.command()
 def status(folder: RunDir, as_json: Json = False) -> None:
     """Show what a live run is doing."""
-    from annealscope.controller import verbs
+    from annealscope.controller.cli import verbs
 
     verbs.status(folder, as_json)
 
@@ -75,7 +75,7 @@ def status(folder: RunDir, as_json: Json = False) -> None:
 @app.command()
 def stop(folder: RunDir) -> None:
     """Ask a live run for its planned cool-down; everything is closed and written."""
-    from annealscope.controller import verbs
+    from annealscope.controller.cli import verbs
 
     verbs.request(folder, "stop")
 
@@ -83,7 +83,7 @@ def stop(folder: RunDir) -> None:
 @app.command()
 def abort(folder: RunDir) -> None:
     """Ask a live run for the protocol's `safe:` ramp; everything is closed and written."""
-    from annealscope.controller import verbs
+    from annealscope.controller.cli import verbs
 
     verbs.request(folder, "abort")
 
@@ -110,7 +110,7 @@ def analyze(
     as_json: Json = False,
 ) -> None:
     """Compute every number again, from a run or from anybody's frame stack."""
-    from annealscope.controller import verbs
+    from annealscope.controller.cli import verbs
 
     options = verbs.StackOptions(
         period=period, pixel=pixel, aperture=aperture, offset_counts=offset, drift=drift
@@ -121,7 +121,7 @@ def analyze(
 @app.command()
 def report(folder: RunDir) -> None:
     """Write the report of a run: one offline page, figures as PNG, PDF and CSV."""
-    from annealscope.controller import verbs
+    from annealscope.controller.cli import verbs
 
     verbs.report(folder)
 
@@ -129,7 +129,7 @@ def report(folder: RunDir) -> None:
 @app.command()
 def schema() -> None:
     """Print the JSON Schema of protocols, for editors."""
-    from annealscope.controller import verbs
+    from annealscope.controller.cli import verbs
 
     verbs.schema()
 
@@ -159,7 +159,7 @@ def guarded(program: Callable[[], Any]) -> int:
 
 
 def _explain(error: Exception) -> int:
-    """The one table from exceptions to exit codes; what is not in it is our own fault and keeps its traceback."""
+    """The one table from exceptions to exit codes; what is not in it is a bug and keeps its traceback."""
     from annealscope.controller.config.errors import ProtocolError
     from annealscope.drivers.interfaces import DeviceError
 

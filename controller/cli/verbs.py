@@ -1,38 +1,22 @@
 """What each verb of the command line does: load, call, print."""
 
 import json
-import shutil
 import signal
 import sys
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import psutil
 import typer
 
-from annealscope.controller.config.errors import Fault, ProtocolError
-from annealscope.controller.config.load import parse_protocol, parse_rig
-from annealscope.controller.config.protocol import Protocol
-from annealscope.controller.config.rig import RigConfig
-from annealscope.controller.config.sources import read_source
 from annealscope.controller.errors import ExitCode, RunError
-from annealscope.controller.plan import Plan, plan_to_json
-from annealscope.controller.plan import plan as make_plan
-from annealscope.controller.plan_checks import problem_faults
+from annealscope.controller.planning import plan_to_json
+from annealscope.controller.session.prepare import Prepared, prepare
 
-
-@dataclass(frozen=True)
-class Loaded:
-    """A protocol and a rig, as text and as models."""
-
-    protocol: Protocol
-    protocol_text: str
-    protocol_file: str
-    """Its name in messages."""
-    rig: RigConfig
-    rig_text: str
+if TYPE_CHECKING:
+    from annealscope.controller.engine.commands import CommandQueue
 
 
 @dataclass(frozen=True)
@@ -46,59 +30,30 @@ class StackOptions:
     drift: bool
 
 
-def load(protocol_name: str, rig_name: str) -> Loaded:
-    """Read both files, and complain about both at once. Raises ProtocolError."""
-    faults: list[Fault] = []
-    protocol = rig = None
-    try:
-        protocol_source = read_source(protocol_name)
-        protocol = parse_protocol(protocol_source.content, protocol_source.file)
-    except ProtocolError as error:
-        faults += error.faults
-    try:
-        rig_source = read_source(rig_name, "rigs")
-        rig = parse_rig(rig_source.content, rig_source.file)
-    except ProtocolError as error:
-        faults += error.faults
-    if protocol is None or rig is None:
-        raise ProtocolError(faults)
-    text, file = protocol_source.content.decode(), protocol_source.file
-    return Loaded(protocol, text, file, rig, rig_source.content.decode())
-
-
-def plan_here(loaded: Loaded, folder: Path) -> Plan:
-    """Plan with the disk below a folder and the memory of this machine."""
-    free_bytes = shutil.disk_usage(_existing(folder)).free
-    return make_plan(
-        loaded.protocol, loaded.rig, free_disk_bytes=free_bytes, ram_bytes=psutil.virtual_memory().total
-    )
-
-
 def validate(protocol_name: str, rig_name: str, as_json: bool) -> None:
     """Check, and say what is wrong."""
-    loaded = load(protocol_name, rig_name)
-    plan = plan_here(loaded, Path.cwd())
-    _refuse(plan, loaded)
+    prepared = prepare(protocol_name, rig_name, Path.cwd())
+    prepared.check()
+    plan = prepared.plan
     if as_json:
-        _print_json({"valid": True, "name": plan.name, "rig": plan.rig, "warnings": _messages(plan)})
+        _print_json({"valid": True, "name": plan.name, "rig": plan.rig, "warnings": prepared.warnings})
         return
-    _print_warnings(plan)
+    _print_warnings(prepared)
     typer.echo(f"{plan.name}: valid for rig {plan.rig}, {len(plan.steps)} steps, {plan.frames} frames")
 
 
 def plan(protocol_name: str, rig_name: str, as_json: bool) -> None:
     """Show the plan; a plan that cannot be run is shown too, and refused."""
-    loaded = load(protocol_name, rig_name)
-    planned = plan_here(loaded, Path.cwd())
+    prepared = prepare(protocol_name, rig_name, Path.cwd())
     if as_json:
-        typer.echo(plan_to_json(planned))
+        typer.echo(plan_to_json(prepared.plan))
     else:
         from rich.console import Console
 
-        from annealscope.controller.plan_table import render
+        from annealscope.controller.planning.table import render
 
-        render(planned, Console())
-    _refuse(planned, loaded)
+        render(prepared.plan, Console())
+    prepared.check()
 
 
 def run(
@@ -111,39 +66,28 @@ def run(
     with_report: bool,
 ) -> None:
     """Carry out a protocol; exits with the code of its outcome."""
+    from annealscope.controller.cli.progress import view_for
     from annealscope.controller.engine.commands import CommandQueue
-    from annealscope.controller.progress import view_for
-    from annealscope.controller.run import RunRequest, default_folder
-    from annealscope.controller.run import run as carry_out
+    from annealscope.controller.session.run import RunOptions, carry_out, default_folder
 
     if compression not in ("auto", "deflate", "none"):
         message = f"--compression must be auto, deflate or none, got {compression!r}"
         raise RunError(message, ExitCode.USAGE)
-    loaded = load(protocol_name, rig_name)
-    folder = out or default_folder(loaded.protocol)
-    planned = plan_here(loaded, folder)
-    _refuse(planned, loaded)
-    _print_warnings(planned)
-    request = RunRequest(
-        loaded.protocol,
-        loaded.protocol_text,
-        loaded.rig,
-        loaded.rig_text,
-        planned,
-        folder,
-        seed,
-        speed,
-        compression,
-    )
+    prepared = prepare(protocol_name, rig_name, out or Path.cwd())
+    prepared.check()
+    _print_warnings(prepared)
+    folder = out or default_folder(prepared.protocol)
     commands, view = CommandQueue(), view_for()
     restore = _catch_interrupts(commands)
     try:
-        outcome = carry_out(request, commands, view.show)
+        options = RunOptions(folder, seed, speed, compression)
+        outcome = carry_out(prepared, options, commands, view.show)
     finally:
         view.close()
         restore()
     typer.echo(f"{outcome.outcome}: {outcome.why}")
-    _finish(folder, with_report)
+    if with_report:
+        _report(folder)
     if outcome.exit_code is not ExitCode.OK:
         raise SystemExit(int(outcome.exit_code))
 
@@ -156,8 +100,8 @@ def status(folder: Path, as_json: bool) -> None:
     if as_json:
         _print_json(snapshot)
         return
+    from annealscope.controller.cli.progress import Pace, describe
     from annealscope.controller.engine.ports import Status
-    from annealscope.controller.progress import Pace, describe
 
     if "step" not in snapshot:
         typer.echo(snapshot["state"])
@@ -176,7 +120,7 @@ def request(folder: Path, command: str) -> None:
 
 def analyze(source: str, output: Path | None, options: StackOptions, as_json: bool) -> None:
     """Compute again, and print what came out."""
-    from annealscope.controller.analyze_verb import analyze_record, analyze_stack
+    from annealscope.controller.cli.analyze import analyze_record, analyze_stack
 
     path = Path(source)
     ours = path.is_dir() or path.suffix == ".nxs"
@@ -190,9 +134,7 @@ def analyze(source: str, output: Path | None, options: StackOptions, as_json: bo
 
 def report(folder: Path) -> None:
     """Write the report."""
-    from annealscope.controller.report.page import write_report
-
-    typer.echo(write_report(_run_folder(folder)))
+    _report(_run_folder(folder))
 
 
 def schema() -> None:
@@ -202,15 +144,10 @@ def schema() -> None:
     _print_json(protocol_schema())
 
 
-def _finish(folder: Path, with_report: bool) -> None:
-    """Write what is derived from the holds; a fault here does not spoil the run."""
-    from annealscope.controller.record.runfolder import open_run, write_run_file
+def _report(folder: Path) -> None:
+    from annealscope.controller.report.page import write_report
 
-    write_run_file(open_run(folder))
-    if with_report:
-        from annealscope.controller.report.page import write_report
-
-        typer.echo(f"report: {write_report(folder)}")
+    typer.echo(f"report: {write_report(folder)}")
 
 
 def _run_folder(folder: Path) -> Path:
@@ -220,7 +157,7 @@ def _run_folder(folder: Path) -> Path:
     return folder
 
 
-def _catch_interrupts(commands: Any) -> Any:
+def _catch_interrupts(commands: "CommandQueue") -> Callable[[], None]:
     """Let Ctrl-C and a polite kill climb the ladder stop, abort, emergency; return what undoes it."""
 
     def interrupt(number: int, frame: FrameType | None) -> None:
@@ -237,25 +174,10 @@ def _catch_interrupts(commands: Any) -> Any:
     return restore
 
 
-def _refuse(plan: Plan, loaded: Loaded) -> None:
-    if plan.errors:
-        raise ProtocolError(problem_faults(plan.errors, loaded.protocol_text, loaded.protocol_file))
-
-
-def _messages(plan: Plan) -> list[str]:
-    return [f"{p.path}: {p.message}" for p in plan.problems if p.severity == "warning"]
-
-
-def _print_warnings(plan: Plan) -> None:
-    for message in _messages(plan):
+def _print_warnings(prepared: Prepared) -> None:
+    for message in prepared.warnings:
         sys.stderr.write(f"annealscope: warning: {message}\n")
 
 
 def _print_json(value: Any) -> None:
     sys.stdout.write(json.dumps(value, indent=1) + "\n")
-
-
-def _existing(folder: Path) -> Path:
-    """Return the nearest folder that is there: the disk on which a new one will be."""
-    folder = folder.resolve()
-    return next(place for place in (folder, *folder.parents) if place.exists())

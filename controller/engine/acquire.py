@@ -3,7 +3,7 @@
 from annealscope.controller.engine.bench import Bench
 from annealscope.controller.engine.ports import Pair
 from annealscope.controller.engine.steps import TICK_STEADY_S
-from annealscope.controller.plan import AcquireStep
+from annealscope.controller.planning import AcquireStep
 from annealscope.controller.stream.messages import DriftRow
 from annealscope.drivers.interfaces import Camera, FrameSpec
 

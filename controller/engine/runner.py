@@ -14,7 +14,7 @@ from annealscope.controller.engine.machine import RunMachine, RunState, Trigger
 from annealscope.controller.engine.ports import Observer, Status
 from annealscope.controller.engine.steps import ChangeTemperature, Task, Wait
 from annealscope.controller.errors import ExitCode, RunError
-from annealscope.controller.plan import AcquireStep, CoolStep, PlannedStep, RampStep
+from annealscope.controller.planning import AcquireStep, CoolStep, PlannedStep, RampStep
 from annealscope.drivers.interfaces import Device, DeviceError
 
 WAIT_FOR_STREAM_S = 0.05

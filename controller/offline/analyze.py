@@ -12,8 +12,8 @@ from annealscope.analysis.ecm import EcmAnalysis, EcmSpec
 from annealscope.analysis.speckle_size import aperture_from_speckles
 from annealscope.analysis.values import FrameBlock, Results, uniform_block
 from annealscope.controller.ecm_setup import block_of, ecm_spec
+from annealscope.controller.offline.stacks import open_stack
 from annealscope.controller.record.holdreader import HoldReader
-from annealscope.controller.stacks import open_stack
 
 BLOCK_FRAMES = 32
 FRAMES_TO_MEASURE_SPECKLES = 16
@@ -94,7 +94,7 @@ def _stack_blocks(frames: Any, period_s: float) -> Iterator[FrameBlock]:
 
 
 def largest_difference(one: dict[str, Any], other: dict[str, Any]) -> float:
-    """Return the largest difference of two sets of arrays by path, relative to the largest value of its array.
+    """Return the largest difference of two sets of arrays by path, relative to the largest value of each.
 
     It is inf when paths, shapes or gaps (NaN) differ.
     """

@@ -7,7 +7,7 @@ from annealscope.controller.config.protocol import Protocol
 from annealscope.controller.config.rig import RigConfig
 from annealscope.controller.config.wording import celsius, data_size, per_minute
 from annealscope.controller.config.yaml_nodes import parse_yaml
-from annealscope.controller.plan_values import (
+from annealscope.controller.planning.values import (
     AcquireStep,
     CoolStep,
     Plan,

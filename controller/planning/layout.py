@@ -9,8 +9,8 @@ from annealscope.controller.config.protocol import EcmAcquisition, HoldStep, Pro
 from annealscope.controller.config.quantities import ROOM_K, ZERO_CELSIUS_K
 from annealscope.controller.config.rig import RigConfig
 from annealscope.controller.config.wording import celsius, duration, per_minute
-from annealscope.controller.plan_checks import problems_of
-from annealscope.controller.plan_estimates import (
+from annealscope.controller.planning.checks import problems_of
+from annealscope.controller.planning.estimates import (
     analyst_memory_bytes,
     frame_bytes,
     largest_lag_frames,
@@ -19,7 +19,7 @@ from annealscope.controller.plan_estimates import (
     speckle_count,
     valid_shape,
 )
-from annealscope.controller.plan_values import (
+from annealscope.controller.planning.values import (
     AcquireStep,
     CoolStep,
     DriftPlan,
@@ -27,29 +27,11 @@ from annealscope.controller.plan_values import (
     HoldEstimate,
     Plan,
     PlannedStep,
-    Problem,
     RampStep,
     SafeRule,
     SettleRule,
     WaitStep,
 )
-
-__all__ = [
-    "AcquireStep",
-    "CoolStep",
-    "DriftPlan",
-    "ExecutableStep",
-    "HoldEstimate",
-    "Plan",
-    "PlannedStep",
-    "Problem",
-    "RampStep",
-    "SafeRule",
-    "SettleRule",
-    "WaitStep",
-    "plan",
-    "plan_to_json",
-]
 
 _TAU_SHARE = 1 / 20
 """Precision is stated for a relaxation time of this share of the record."""

@@ -3,7 +3,7 @@
 from typing import TYPE_CHECKING
 
 from annealscope.controller.config.wording import celsius, data_size, duration
-from annealscope.controller.plan_values import AcquireStep, Plan, PlannedStep
+from annealscope.controller.planning.values import AcquireStep, Plan, PlannedStep
 
 if TYPE_CHECKING:
     from rich.console import Console

@@ -8,7 +8,7 @@ from typing import Any
 
 from annealscope.controller.config.protocol import Protocol
 from annealscope.controller.config.rig import RigConfig
-from annealscope.controller.plan import AcquireStep
+from annealscope.controller.planning import AcquireStep
 from annealscope.controller.stream.messages import CameraInfo, OpenHold
 from annealscope.drivers.clock import Clock
 

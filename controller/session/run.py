@@ -1,9 +1,5 @@
-"""One run from its protocol to its report: where everything is put together."""
+"""One run from its plan to its outcome: where everything is put together."""
 
-import importlib.metadata
-import json
-import platform
-import sys
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
@@ -11,8 +7,6 @@ from pathlib import Path
 from typing import Any
 
 from annealscope.controller.config.protocol import Protocol
-from annealscope.controller.config.rig import RigConfig
-from annealscope.controller.devices import Devices, make_devices
 from annealscope.controller.engine.bench import Bench
 from annealscope.controller.engine.commands import Command, CommandQueue
 from annealscope.controller.engine.feedback import FeedbackLaw
@@ -20,57 +14,94 @@ from annealscope.controller.engine.ports import Observer, Status
 from annealscope.controller.engine.runner import Engine, Outcome
 from annealscope.controller.errors import ExitCode, RunError
 from annealscope.controller.journal import Journal, read_journal
-from annealscope.controller.opening import Announcer
-from annealscope.controller.plan import Plan, plan_to_json
-from annealscope.controller.record.runfolder import RunFolder, create
+from annealscope.controller.record.runfolder import RunFolder, create, open_run, write_run_file
+from annealscope.controller.session.devices import Devices, make_devices
+from annealscope.controller.session.inputs import journal_start, write_inputs
+from annealscope.controller.session.opening import Announcer
+from annealscope.controller.session.prepare import Prepared, prepare
 from annealscope.controller.stream.publisher import Publisher
 from annealscope.drivers.clock import Clock, VirtualClock, WallClock
 
 DEAD_BAND_PX = 0.3
 """Displacements smaller than this are left alone: the estimate of one frame is no better."""
 
-RECORDED_PACKAGES = ("annealscope", "numpy", "scipy", "numba", "h5py", "pyzmq", "pydantic", "transitions")
-
 
 @dataclass(frozen=True)
-class RunRequest:
-    """What is to be run, and how."""
+class RunOptions:
+    """How a plan is carried out."""
 
-    protocol: Protocol
-    protocol_text: str
-    rig: RigConfig
-    rig_text: str
-    plan: Plan
     folder: Path
+    """The run folder; must not exist, or be empty."""
     seed: int = 0
+    """Seed of the simulated world."""
     speed: str = "max"
+    """``max``: virtual time; ``real``; or a factor."""
     compression: str = "auto"
+    """Of the hold files: ``auto``, ``deflate`` or ``none``."""
 
 
-def run(request: RunRequest, commands: CommandQueue, observer: Observer) -> Outcome:
-    """Carry out a plan; the folder then holds everything but the report.
+def run(
+    protocol: str | Path,
+    *,
+    rig: str | Path = "simulated",
+    out: Path | str | None = None,
+    seed: int = 0,
+    speed: str = "max",
+) -> Outcome:
+    """Carry out a protocol, as ``annealscope run`` does, without its report.
+
+    Parameters
+    ----------
+    protocol, rig
+        Files, or names of shipped ones.
+    out
+        The run folder; default ``runs/<UTC>_<name>``.
+    seed
+        Seed of the simulated world.
+    speed
+        ``max`` (virtual time), ``real``, or a factor.
+
+    Returns
+    -------
+    Outcome
+        ``outcome``, ``why`` and ``exit_code``.
+
+    Raises
+    ------
+    ProtocolError, RunError
+        The run could not begin.
+    """
+    prepared = prepare(protocol, rig, Path(out or "."))
+    prepared.check()
+    folder = Path(out) if out else default_folder(prepared.protocol)
+    return carry_out(prepared, RunOptions(folder, seed, speed), CommandQueue(), lambda status: None)
+
+
+def carry_out(prepared: Prepared, options: RunOptions, commands: CommandQueue, observer: Observer) -> Outcome:
+    """Carry out a plan that was checked; the folder then holds everything but the report.
 
     Raises
     ------
     RunError
-        The run could not begin: the folder is in use, a driver is missing, a child process did not start.
+        The run could not begin: a driver is missing, the folder is in use, a child process did not start.
     """
-    clock = make_clock(request.speed)
-    folder = create(request.folder)
-    _write_inputs(folder, request)
+    clock = make_clock(options.speed)
+    devices = make_devices(prepared.rig, clock, options.seed)
+    folder = create(options.folder)
+    write_inputs(folder, prepared, asdict(options))
     with ExitStack() as stack:
         journal = Journal(folder.journal, clock)
         stack.callback(journal.close)
-        _write_start(journal, request)
-        devices = make_devices(request.rig, clock, request.seed)
-        publisher = Publisher(folder.path, journal, lock_step=clock.virtual, compression=request.compression)
+        journal_start(journal, prepared, folder.path.name, options.seed, options.speed)
+        publisher = Publisher(folder.path, journal, lock_step=clock.virtual, compression=options.compression)
         stack.callback(publisher.close)
         desk = _Desk(commands, observer)
         publisher.listen(desk.answer)
         publisher.start()
-        bench = _bench(request, clock, devices, publisher, journal)
+        bench = _bench(prepared, options.seed, folder, clock, devices, publisher, journal)
         outcome = Engine(bench, commands, desk.watch).run()
-    return _with_analysis_checked(outcome, folder)
+    write_run_file(open_run(folder.path))
+    return _with_results_checked(outcome, folder)
 
 
 def make_clock(speed: str) -> Clock:
@@ -113,10 +144,16 @@ class _Desk:
 
 
 def _bench(
-    request: RunRequest, clock: Clock, devices: Devices, publisher: Publisher, journal: Journal
+    prepared: Prepared,
+    seed: int,
+    folder: RunFolder,
+    clock: Clock,
+    devices: Devices,
+    publisher: Publisher,
+    journal: Journal,
 ) -> Bench:
-    calibration = request.rig.calibration
-    pixel_nm = min(camera.pixel_nm for camera in request.rig.cameras.values())
+    calibration = prepared.rig.calibration
+    pixel_nm = min(camera.pixel_nm for camera in prepared.rig.cameras.values())
     return Bench(
         clock=clock,
         holder=devices.holder,
@@ -124,8 +161,17 @@ def _bench(
         cameras=devices.cameras,
         stream=publisher,
         journal=journal,
-        plan=request.plan,
-        opening=_announcer(request, clock, devices),
+        plan=prepared.plan,
+        opening=Announcer(
+            run=folder.path.name,
+            folder=folder.path,
+            protocol=prepared.protocol,
+            protocol_text=prepared.protocol_text,
+            rig=prepared.rig,
+            clock=clock,
+            truth=devices.truth,
+            seed=seed,
+        ),
         feedback=FeedbackLaw(
             matrix=calibration.image_shift_matrix,
             dead_band_nm=DEAD_BAND_PX * pixel_nm,
@@ -134,60 +180,14 @@ def _bench(
     )
 
 
-def _announcer(request: RunRequest, clock: Clock, devices: Devices) -> Announcer:
-    return Announcer(
-        run=request.folder.name,
-        folder=request.folder,
-        protocol=request.protocol,
-        protocol_text=request.protocol_text,
-        rig=request.rig,
-        clock=clock,
-        truth=devices.truth,
-        seed=request.seed,
-    )
-
-
-def _write_inputs(folder: RunFolder, request: RunRequest) -> None:
-    folder.protocol.write_text(request.protocol_text, encoding="utf-8")
-    folder.rig.write_text(request.rig_text, encoding="utf-8")
-    folder.plan.write_text(plan_to_json(request.plan), encoding="utf-8")
-    folder.environment.write_text(json.dumps(_environment(request), indent=1), encoding="utf-8")
-
-
-def _environment(request: RunRequest) -> dict[str, Any]:
-    return {
-        "python": sys.version.split()[0],
-        "system": platform.system(),
-        "machine": platform.machine(),
-        "packages": {name: importlib.metadata.version(name) for name in RECORDED_PACKAGES},
-        "seed": request.seed,
-        "speed": request.speed,
-        "compression": request.compression,
-    }
-
-
-def _write_start(journal: Journal, request: RunRequest) -> None:
-    journal.write(
-        "run_started",
-        run=request.folder.name,
-        protocol=request.protocol.name,
-        rig=request.rig.name,
-        seed=request.seed,
-        version=importlib.metadata.version("annealscope"),
-        clock=request.speed,
-    )
-
-
-def _with_analysis_checked(outcome: Outcome, folder: RunFolder) -> Outcome:
+def _with_results_checked(outcome: Outcome, folder: RunFolder) -> Outcome:
     """A run whose results are not all there is incomplete, however well it went."""
-    if outcome.exit_code is not ExitCode.OK:
-        return outcome
     missing = [
         record["path"]
         for record in read_journal(folder.journal)
         if record["kind"] == "hold_closed" and record["analysis"] == "missing"
     ]
-    if not missing:
+    if not missing or outcome.exit_code is not ExitCode.OK:
         return outcome
     why = (
         f"{outcome.why}, but results are missing in {', '.join(missing)}: `annealscope analyze {folder.path}`"

@@ -1,0 +1,46 @@
+"""What a run folder says about how the run was made."""
+
+import importlib.metadata
+import json
+import platform
+import sys
+from collections.abc import Mapping
+from typing import Any
+
+from annealscope.controller.journal import Journal
+from annealscope.controller.planning import plan_to_json
+from annealscope.controller.record.runfolder import RunFolder
+from annealscope.controller.session.prepare import Prepared
+
+RECORDED_PACKAGES = ("annealscope", "numpy", "scipy", "numba", "h5py", "pyzmq", "pydantic", "transitions")
+
+
+def write_inputs(folder: RunFolder, prepared: Prepared, options: Mapping[str, Any]) -> None:
+    """Write protocol, rig, plan and environment."""
+    folder.protocol.write_text(prepared.protocol_text, encoding="utf-8", newline="")
+    folder.rig.write_text(prepared.rig_text, encoding="utf-8", newline="")
+    folder.plan.write_text(plan_to_json(prepared.plan), encoding="utf-8")
+    folder.environment.write_text(json.dumps(_environment(options), indent=1), encoding="utf-8")
+
+
+def journal_start(journal: Journal, prepared: Prepared, run: str, seed: int, speed: str) -> None:
+    """Write the journal's first record."""
+    journal.write(
+        "run_started",
+        run=run,
+        protocol=prepared.protocol.name,
+        rig=prepared.rig.name,
+        seed=seed,
+        version=importlib.metadata.version("annealscope"),
+        clock=speed,
+    )
+
+
+def _environment(options: Mapping[str, Any]) -> dict[str, Any]:
+    return {
+        "python": sys.version.split()[0],
+        "system": platform.system(),
+        "machine": platform.machine(),
+        "packages": {name: importlib.metadata.version(name) for name in RECORDED_PACKAGES},
+        **{name: value for name, value in options.items() if name != "folder"},
+    }
