@@ -79,7 +79,7 @@ def test_the_aperture_is_found_from_the_speckles(movie):
 
 
 BAD_STACKS = {
-    "missing.npy": (None, "no such file"),
+    "missing.npy": (None, "no such file or run folder"),
     "text.npy": (b"hello", "cannot be read"),
     "text.tif": (b"hello", "cannot be read"),
     "text.h5::a": (b"hello", "cannot be read"),

@@ -123,6 +123,8 @@ def analyze(source: str, output: Path | None, options: StackOptions, as_json: bo
     from annealscope.controller.cli.analyze import analyze_record, analyze_stack
 
     path = Path(source)
+    if not Path(source.partition("::")[0]).exists():
+        raise RunError(f"{source}: no such file or run folder", ExitCode.INVALID_INPUT)
     ours = path.is_dir() or path.suffix == ".nxs"
     rows = analyze_record(path, output) if ours else analyze_stack(source, output, options)
     if as_json:

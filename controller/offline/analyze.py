@@ -14,6 +14,7 @@ from annealscope.analysis.values import FrameBlock, Results, uniform_block
 from annealscope.controller.ecm_setup import block_of, ecm_spec
 from annealscope.controller.offline.stacks import open_stack
 from annealscope.controller.record.holdreader import HoldReader
+from annealscope.controller.threads import use_threads_for
 
 BLOCK_FRAMES = 32
 FRAMES_TO_MEASURE_SPECKLES = 16
@@ -46,6 +47,7 @@ class StackScale:
 
 def compute(source: Source, progress: Progress = lambda done, total: None) -> Results:
     """Return all results of a source. Raises InvalidData."""
+    use_threads_for(source.spec.shape)
     analysis = EcmAnalysis(source.spec)
     done = 0
     for block in source.blocks:

@@ -31,6 +31,7 @@ from annealscope.controller.stream.messages import (
     OpenHold,
     Trouble,
 )
+from annealscope.controller.threads import use_threads_for
 
 LIVE_EVERY_S = 0.5
 IDLE_MS = 20
@@ -41,6 +42,7 @@ class HoldSession:
 
     def __init__(self, opening: OpenHold) -> None:
         self.opening = opening
+        use_threads_for(opening.camera.shape)
         self.analysis = EcmAnalysis(ecm_spec(opening))
         self.rows = 0
         """Frames analysed: also the next row to read from the log."""

@@ -1,0 +1,198 @@
+"""Streaming multi-tau correlator: the intensity correlation g2 of every pixel while the frames arrive.
+
+What is computed, and the rules for lost slots and segments, is in docs/methods/g2.md. Work is done in blocks
+that are aligned on slot numbers, so that it does not matter how the frames were split into calls.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from annealscope.analysis.multitau_level import BLOCK, TILE, Flags, Level, Pixels, close_levels, with_next
+from annealscope.analysis.slots import Integers, SlotOrder, block_runs
+from annealscope.analysis.values import InvalidData
+
+_TILES_AT_ONCE = 64
+
+
+@dataclass(frozen=True)
+class LagSums:
+    """Sums over all pairs of samples that are a lag apart, per pixel."""
+
+    lag_slots: Integers
+    """Lag in slots, shape (L,), increasing, at least 1."""
+
+    pairs: Integers
+    """Number of pairs that were summed, shape (L,), at least 1."""
+
+    width_slots: Integers
+    """Slots that one sample is the mean of (1, 2, 4, ...), shape (L,)."""
+
+    product: Pixels
+    """Sum of I(i) I(i + lag) over the pairs, shape (L, ny, nx)."""
+
+    left: Pixels
+    """Sum of I(i) over the same pairs, shape (L, ny, nx)."""
+
+    right: Pixels
+    """Sum of I(i + lag) over the same pairs, shape (L, ny, nx)."""
+
+
+class MultiTau:
+    """Correlates every pixel at lags from one slot up to thousands, in bounded memory.
+
+    Level 0 has the lags 1 ... channels - 1. A sample of level l is the mean of two samples of level l - 1 (of
+    the one that exists, when the other is lost), and gives the lags channels/2 ... channels - 1 times 2^l.
+
+    Parameters
+    ----------
+    shape
+        (ny, nx) of the frames.
+    channels
+        Samples that a level looks back, even, at least 4.
+    levels
+        Number of levels, at least 1. The largest lag is (channels - 1) 2^(levels - 1) slots.
+
+    Notes
+    -----
+    Memory is about 1.7 kB a pixel with 16 channels and 8 levels (1.7 GB at 1024 x 1024), 0.3 kB more after
+    the first lost slot or second segment; :meth:`sums` returns another 0.8 kB a pixel.
+
+    Blocks of pixels can be correlated apart and joined by concatenating their sums along the pixel axes: a
+    pixel's numbers do not depend on its neighbours. Blocks of segments are joined by :meth:`merge`.
+    """
+
+    def __init__(self, shape: tuple[int, int], *, channels: int = 16, levels: int = 8) -> None:
+        if channels < 4 or channels % 2 or levels < 1:
+            raise InvalidData(
+                "multi-tau: channels must be even and at least 4, levels at least 1, "
+                f"got {channels} channels and {levels} levels"
+            )
+        self._order = SlotOrder(shape)
+        self.geometry = (self._order.shape, channels, levels)
+        self._n_pixels = shape[0] * shape[1]
+        self._n_tiles = -(-self._n_pixels // TILE)
+        self._levels = [Level(self._n_tiles, channels, number) for number in range(levels)]
+        self._segment: int | None = None
+        self._block = 0
+        self._span = (channels + 1) * 2 ** (levels - 1)
+
+    def update(self, frames: npt.ArrayLike, slot: npt.ArrayLike, segment: npt.ArrayLike) -> None:
+        """Add frames.
+
+        Parameters
+        ----------
+        frames
+            Normalised frames (mean about 1), shape (n, ny, nx); float32 is taken as it is.
+        slot
+            Place of each frame on the time grid of its segment, shape (n,), increasing. A number that is left
+            out is a lost slot: lags cross it, pairs with it do not exist.
+        segment
+            Segment of each frame, shape (n,). No lag crosses a change; a segment must not come back.
+
+        Raises
+        ------
+        InvalidData
+            The shapes do not fit or the slots are out of order; nothing has been added then.
+        """
+        images, slots, segments = self._order.check(frames, slot, segment)
+        pixels = images.reshape(len(images), self._n_pixels)
+        for number, block, run in block_runs(slots, segments, BLOCK):
+            self._enter(number, block)
+            self._levels[0].put(pixels[run], slots[run] % BLOCK)
+
+    def sums(self) -> LagSums:
+        """Return the sums over everything so far, at the lags that have a pair; more frames may follow.
+
+        Raises
+        ------
+        InvalidData
+            There is no pair of frames yet.
+        """
+        pairs = np.concatenate(self._pairs())
+        kept = pairs > 0
+        if not kept.any():
+            raise InvalidData("g2: at least two frames in one segment are needed, no pair of frames found")
+        product, left, right = self._pixel_sums(kept)
+        lag_slots = np.concatenate([level.lags * level.width for level in self._levels])
+        width_slots = np.concatenate([np.full_like(level.lags, level.width) for level in self._levels])
+        return LagSums(lag_slots[kept], pairs[kept], width_slots[kept], product, left, right)
+
+    def merge(self, other: "MultiTau") -> None:
+        """Add the sums of another correlator of the same pixels, which saw other segments.
+
+        The current segment ends: frames that follow need a new segment number. ``other`` is not changed.
+
+        Raises
+        ------
+        InvalidData
+            Shape, channels or levels differ, or both have seen the same segment.
+        """
+        if self.geometry != other.geometry:
+            raise InvalidData(
+                "merge: shape, channels and levels of the two correlators must agree, "
+                f"got {self.geometry} and {other.geometry}"
+            )
+        self._order.merge(other._order)  # noqa: SLF001
+        self._end_segment()
+        for tiles in self._chunks():
+            for mine, theirs in zip(self._levels, other._closed(tiles), strict=True):  # noqa: SLF001
+                mine.add(theirs, tiles)
+        for mine, pairs in zip(self._levels, other._pairs(), strict=True):  # noqa: SLF001
+            mine.pairs += pairs
+
+    def _pixel_sums(self, kept: Flags) -> Pixels:
+        """Return product, left and right sums (3, L, ny, nx) for the lags that are kept."""
+        n_kept = np.count_nonzero(kept)
+        sums = np.empty((3, n_kept, self._n_pixels), dtype=np.float32)
+        row = np.where(kept, np.cumsum(kept) - 1, -1)
+        for tiles in self._chunks():
+            first = 0
+            for level in self._closed(tiles):
+                level.write_sums(sums[:, :, tiles.start * TILE :], row[first : first + len(level.lags)])
+                first += len(level.lags)
+        return sums.reshape(3, n_kept, *self._order.shape)
+
+    def _enter(self, segment: int, block: int) -> None:
+        """Process what comes before this block of this segment."""
+        out_of_reach = (block - self._block - 1) * BLOCK > self._span
+        if segment != self._segment or out_of_reach:
+            self._end_segment()
+            self._segment, self._block = segment, block
+            for level in self._levels:
+                level.start_at(block)
+        while self._block < block:
+            self._finish_block()
+            self._block += 1
+
+    def _finish_block(self) -> None:
+        for level, above in with_next(self._levels):
+            level.correlate(above)
+            level.step()
+            if above is None or above.pending < above.batch:
+                return
+
+    def _end_segment(self) -> None:
+        if self._segment is not None:
+            close_levels(self._levels)
+            for level in self._levels:
+                level.clear()
+            self._segment = None
+
+    def _closed(self, tiles: slice) -> list[Level]:
+        """Return copies of some tiles, with all that is pending settled."""
+        levels = [level.part(tiles) for level in self._levels]
+        if self._segment is not None:
+            close_levels(levels)
+        return levels
+
+    def _pairs(self) -> list[Integers]:
+        """Return the number of pairs at each lag of each level, all that is pending settled."""
+        no_pixels = slice(0, 0)
+        return [level.pairs for level in self._closed(no_pixels)]
+
+    def _chunks(self) -> Iterator[slice]:
+        for start in range(0, self._n_tiles, _TILES_AT_ONCE):
+            yield slice(start, start + _TILES_AT_ONCE)
