@@ -197,3 +197,39 @@ def test_without_drift_correction_nothing_is_steered(tmp_path):
     run.run()
 
     assert set(run.stream.shifts_nm) == {(0.0, 0.0)}
+
+
+def test_a_frame_that_is_fetched_late_carries_the_shift_of_its_own_time(tmp_path):
+    run = BenchRun(tmp_path, MemoryStream(measured_nm=(1.0, 0.0)))
+    next_frame, moves = run.rig.camera.next_frame, []
+    shift = run.rig.microscope.shift_image
+
+    def sometimes_late(timeout_s):
+        return None if int(run.clock.monotonic() / 4) % 2 else next_frame(timeout_s)
+
+    def watched(shift_nm):
+        shift(shift_nm)
+        moves.append((run.clock.monotonic(), run.rig.microscope.image_shift_nm()))
+
+    run.rig.camera.next_frame, run.rig.microscope.shift_image = sometimes_late, watched
+    run.run()
+
+    (opened,) = run.records("hold_opened")
+    assert moves
+    for seq, shift_nm in zip(run.stream.sent, run.stream.shifts_nm, strict=True):
+        start_s = opened["t_s"] + 2.0 * seq
+        expected = [to for since_s, to in moves if since_s <= start_s + 1e-3]
+        assert shift_nm == (expected[-1] if expected else (0.0, 0.0))
+
+
+def test_a_frozen_camera_is_a_device_fault(tmp_path):
+    run = BenchRun(tmp_path)
+    next_frame = run.rig.camera.next_frame
+    run.rig.camera.next_frame = lambda timeout_s: None if len(run.stream.sent) >= 5 else next_frame(timeout_s)
+
+    outcome = run.run()
+
+    assert (outcome.outcome, outcome.exit_code) == ("failed", ExitCode.DEVICE)
+    assert "no frame 5" in outcome.why
+    assert run.is_safe
+    assert run.stream.reasons == ["failed"]

@@ -1,12 +1,19 @@
 """An acquisition: frames from the camera into the stream, drift feedback in the pauses between exposures."""
 
+from collections import deque
+
 from annealscope.controller.engine.bench import Bench
 from annealscope.controller.engine.ports import Pair
 from annealscope.controller.engine.steps import TICK_STEADY_S
 from annealscope.controller.planning import AcquireStep
 from annealscope.controller.stream.messages import DriftRow
-from annealscope.drivers.interfaces import Camera, FrameSpec
+from annealscope.drivers.interfaces import Camera, DeviceError, FrameSpec
 
+SHIFTS_KEPT = 512
+RETRY_S = 0.01
+"""A frame that is due but not there yet is asked for again after this."""
+FROZEN_PERIODS = 3
+"""So many periods without a frame that was due are a fault of the camera."""
 _INSTANT_S = 1e-6
 """Two times on the frame grid closer than this are the same."""
 
@@ -23,7 +30,8 @@ class Acquire:
         """Frames taken so far, lost ones included."""
         self._first_s = 0.0
         self._last_row = -1
-        self._shift_nm: Pair = (0.0, 0.0)
+        self._shifts: deque[tuple[float, Pair]] = deque(maxlen=SHIFTS_KEPT)
+        """When the image shift was set, and to what: a frame fetched late was taken before the last move."""
         self._reason = "complete"
         self._over_limit = False
 
@@ -35,8 +43,8 @@ class Acquire:
         camera = self._camera(bench)
         camera.arm(FrameSpec(self.step.exposure_s, self.step.period_s))
         self._announce(bench)
-        self._shift_nm = bench.microscope.image_shift_nm()
         self._first_s = bench.now_s
+        self._note_shift(bench)
         camera.start()
         self._enter(bench, "acquiring")
 
@@ -56,7 +64,7 @@ class Acquire:
         """The end of the running exposure; None while the stream has to catch up or to close."""
         if self.phase == "closing" or not bench.stream.ready():
             return None
-        due_s = self._first_s + self.frames * self.step.period_s + self.step.exposure_s
+        due_s = max(self._due_s(), bench.now_s + RETRY_S)
         return min(due_s, bench.now_s + TICK_STEADY_S)
 
     def stop(self, bench: Bench, reason: str) -> None:
@@ -88,8 +96,16 @@ class Acquire:
     def _take(self, bench: Bench) -> None:
         frame = self._camera(bench).next_frame(0.0)
         if frame is not None:
-            bench.stream.send(frame, self._shift_nm, beam_on=True)
+            bench.stream.send(frame, self._shift_at(frame.t_start_s), beam_on=True)
             self.frames = frame.seq + 1
+        elif bench.now_s > self._due_s() + FROZEN_PERIODS * self.step.period_s:
+            late_s = bench.now_s - self._due_s()
+            message = f"no frame {self.frames}, {late_s:.1f} s after the end of its exposure; is it frozen?"
+            raise DeviceError(f"{self._camera(bench).name}: {message}")
+
+    def _due_s(self) -> float:
+        """When the next frame should be there."""
+        return self._first_s + self.frames * self.step.period_s + self.step.exposure_s
 
     def _steer(self, bench: Bench) -> None:
         """Move the image by the newest drift row, but only while no exposure runs."""
@@ -98,10 +114,19 @@ class Acquire:
             return
         self._last_row = row.seq
         self._watch_limit(bench, row)
-        shift_nm = bench.feedback.next_shift(self._shift_nm, row.measured_nm, row.quality)
+        shift_nm = bench.feedback.next_shift(self._shifts[-1][1], row.measured_nm, row.quality)
         if shift_nm is not None:
             bench.microscope.shift_image(shift_nm)
-            self._shift_nm = bench.microscope.image_shift_nm()
+            self._note_shift(bench)
+
+    def _note_shift(self, bench: Bench) -> None:
+        self._shifts.append((bench.now_s, bench.microscope.image_shift_nm()))
+
+    def _shift_at(self, t_s: float) -> Pair:
+        return next(
+            (shift for since_s, shift in reversed(self._shifts) if since_s <= t_s + _INSTANT_S),
+            self._shifts[0][1],
+        )
 
     def _in_pause(self, bench: Bench) -> bool:
         since_start_s = (bench.now_s - self._first_s + _INSTANT_S) % self.step.period_s

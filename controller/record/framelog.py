@@ -19,7 +19,7 @@ from zlib import crc32
 import numpy as np
 import numpy.typing as npt
 
-from annealscope.controller.errors import RunError
+from annealscope.controller.errors import ExitCode, RunError
 from annealscope.controller.record.durable import move_into_place, sync_data
 from annealscope.controller.stream.messages import FrameHeader, OpenHold
 
@@ -41,6 +41,9 @@ _MOST_LOST = 0xFFFF
 
 class RecordError(RunError):
     """A record that cannot be written, or cannot be read as what it should be."""
+
+    def __init__(self, message: str, exit_code: ExitCode = ExitCode.INVALID_INPUT) -> None:
+        super().__init__(message, exit_code)
 
 
 class FrameLogWriter:

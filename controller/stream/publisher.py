@@ -186,6 +186,10 @@ class Publisher:
         """Return the recorder's confirmation."""
         return self._recorder.closed.get(hold)
 
+    def durable_seq(self) -> int:
+        """Return the last frame of the open hold that survives a power cut; -1 before the first."""
+        return self._recorder.durable_seq
+
     def failure(self) -> str | None:
         """Say why nothing can be recorded any more."""
         return self._recorder.failure
@@ -200,6 +204,8 @@ class Publisher:
         for message, arrays in self._analyst.handle():
             self._analyst.finished()
             self._recorder.send(message, *arrays)
+            if isinstance(message, NoResults):
+                self._journal.write("guard", guard="analyst", message=message.why, action="no results")
         self._pass_complaints_on()
         self._look_after_recorder()
         self._look_after_analyst()
