@@ -107,4 +107,4 @@ def test_a_console_of_another_code_page_is_no_reason_to_fail(tmp_path):
         command("plan", "quick_look"), capture_output=True, env={"PYTHONIOENCODING": "cp1252", "PATH": ""}
     )
     assert done.returncode == 0, done.stderr
-    assert "┏" in done.stdout.decode("utf-8")
+    assert "─" in done.stdout.decode("utf-8")

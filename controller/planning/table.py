@@ -9,7 +9,7 @@ if TYPE_CHECKING:
     from rich.console import Console
     from rich.table import Table
 
-_COLUMNS = ("", "step", "start", "duration", "temperature", "frames", "size")
+_COLUMNS = ("", "step", "start", "duration", "at", "frames", "size")
 
 
 def render(plan: Plan, console: "Console") -> None:
@@ -24,7 +24,7 @@ def render(plan: Plan, console: "Console") -> None:
     """
     console.print(_timeline(plan))
     for line in summary(plan):
-        console.print(line, highlight=False, markup=False)
+        console.print(line, highlight=False, markup=False, soft_wrap=True)
     for problem in plan.problems:
         style = "bold red" if problem.severity == "error" else "yellow"
         text = f"{problem.severity}: {problem.path}: {problem.message}"
@@ -57,12 +57,15 @@ def _precision(plan: Plan) -> list[str]:
 
 
 def _timeline(plan: Plan) -> "Table":
+    from rich import box
     from rich.markup import escape
     from rich.table import Table
 
-    table = Table(*_COLUMNS, title=escape(f"{plan.name} on {plan.rig}"), title_justify="left")
+    title = escape(f"{plan.name} on {plan.rig}")
+    table = Table(*_COLUMNS, title=title, title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False)
     for column in table.columns[2:]:
         column.justify = "right"
+        column.no_wrap = True
     sizes = {hold.hold: data_size(hold.bytes) for hold in plan.holds}
     for planned in plan.steps:
         table.add_row(*(escape(cell) for cell in _row(planned, sizes)))
