@@ -468,3 +468,11 @@ def test_whatever_stands_anywhere_only_protocol_errors_come(changes):
     with contextlib.suppress(ProtocolError):
         protocol = parse_protocol(json.dumps(data))
         assert plan(protocol, parse_rig(RIG)).steps
+
+
+@pytest.mark.parametrize("escape", ["\\ud800", "\\udc00\\ud800", "\\u0000", "\\ud800\\udc00"])
+def test_characters_that_are_none_are_refused_where_they_stand(escape):
+    text = PROTOCOL.replace("camera: imaging", f'camera: "{escape}"')
+    assert text != PROTOCOL
+    with pytest.raises(ProtocolError, match="control characters are not allowed"):
+        parse_protocol(text)

@@ -295,6 +295,7 @@ class _Builder:
                 self._refuse(mark, str(error))
         if not _is_clean(text):
             self._refuse(mark, "control characters are not allowed in a text")
+            return "?"  # half a surrogate pair would break whoever prints it
         return text
 
 
