@@ -6,15 +6,15 @@ Kinds and their fields (besides ``n``, ``t_s`` on the run's clock, ``utc``, ``ki
 run_started     run, protocol, rig, seed, version, clock
 state           state, why
 step            index, path, step (ramp | cool | wait | acquire), label
-phase           index, phase
+phase           phase
 settled         setpoint_K
 reading         temperature_K, setpoint_K
 hold_opened     hold, name, title, t_settled_s, setpoint_K, frames_planned
 durable         hold, seq: every frame up to this one survives a power cut
-hold_closed     hold, path, frames, analysis (complete | missing), reason
+hold_closed     hold, path, frames, lost, analysis (complete | missing), reason
 command         command, source
 guard           guard, message, action
-child           role, event (started | died | restarted), pid, detail
+child           role, event (started | killed | died | restarted), pid, detail
 run_ended       outcome (success | stopped | aborted | failed), why, exit_code
 ==============  ======================================================================================
 """
@@ -40,8 +40,9 @@ class Journal:
 
     def __init__(self, path: Path, clock: Clock) -> None:
         self._clock = clock
+        self._next, intact_bytes = _intact(path)
         self._file = path.open("ab")
-        self._next = sum(1 for _ in read_journal(path))
+        self._file.truncate(intact_bytes)  # a torn last line would hide what follows it
 
     def write(self, kind: str, **fields: Any) -> None:
         """Append one record; returns when it is durable, for the kinds that have to be."""
@@ -67,6 +68,17 @@ class Journal:
 
 def read_journal(path: Path) -> Iterator[dict[str, Any]]:
     """Yield the intact records in order; a torn or damaged line ends the reading."""
+    for record, _ in _intact_lines(path):
+        yield record
+
+
+def _intact(path: Path) -> tuple[int, int]:
+    """Return the number of intact records from the start on, and their bytes."""
+    lengths = [length for _, length in _intact_lines(path)]
+    return len(lengths), sum(lengths)
+
+
+def _intact_lines(path: Path) -> Iterator[tuple[dict[str, Any], int]]:
     if not path.exists():
         return
     with path.open("rb") as lines:
@@ -74,7 +86,7 @@ def read_journal(path: Path) -> Iterator[dict[str, Any]]:
             record = _checked(line)
             if record is None:
                 return
-            yield record
+            yield record, len(line)
 
 
 def _checked(line: bytes) -> dict[str, Any] | None:

@@ -7,7 +7,8 @@ from annealscope.controller.config.load import load_rig, parse_protocol
 from annealscope.controller.engine.bench import Bench
 from annealscope.controller.engine.commands import Command, CommandQueue
 from annealscope.controller.engine.feedback import FeedbackLaw
-from annealscope.controller.engine.runner import Engine, Outcome
+from annealscope.controller.engine.outcome import Outcome
+from annealscope.controller.engine.runner import Engine
 from annealscope.controller.journal import Journal, read_journal
 from annealscope.controller.planning import plan
 from annealscope.controller.session.opening import Announcer

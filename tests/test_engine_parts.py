@@ -15,6 +15,7 @@ from annealscope.controller.engine.settle import Band, SettleWatch, Settling
 from annealscope.controller.errors import RunError
 from annealscope.controller.journal import Journal, read_journal
 from annealscope.controller.stream.slots import SlotCounter
+from annealscope.controller.stream.watchdog import Watchdog
 from annealscope.drivers.clock import VirtualClock
 from annealscope.drivers.interfaces import Reading
 
@@ -194,3 +195,41 @@ def test_each_ctrl_c_climbs_one_rung():
     assert asked == [Command.STOP, Command.ABORT, Command.EMERGENCY, Command.EMERGENCY]
     assert [queue.take().command for _ in range(4)] == asked
     assert queue.take() is None
+
+
+def test_a_journal_goes_on_after_a_torn_line(tmp_path):
+    path = tmp_path / "journal.jsonl"
+    for tail in (b"", b'{"n": 1, "kind": "sta'):
+        journal = Journal(path, VirtualClock())
+        journal.write("state", state="x", why="")
+        journal.close()
+        with path.open("ab") as file:
+            file.write(tail)
+    journal = Journal(path, VirtualClock())
+    journal.write("state", state="last", why="")
+    journal.close()
+    assert [record["n"] for record in read_journal(path)] == [0, 1, 2]
+    assert path.read_bytes().endswith(b"\n")
+
+
+def test_the_watchdog_counts_silence_only_while_an_answer_is_owed():
+    now = 0.0
+    dog = Watchdog(10.0, lambda: now)
+    story = [  # (time, owes, heard, bites)
+        (0.0, False, False, False),
+        (100.0, True, False, False),
+        (109.0, True, False, False),
+        (109.5, True, True, False),
+        (119.0, True, False, False),
+        (119.6, True, False, True),
+        (120.0, False, False, False),
+        (200.0, True, False, False),
+    ]
+    for now, owes, heard, bites in story:
+        assert dog.watch(owes=owes, heard=heard) is bites, now
+
+
+@pytest.mark.parametrize("measured", [(float("nan"), 0.0), (0.0, float("inf"))])
+def test_a_displacement_that_is_no_number_moves_nothing(measured):
+    law = FeedbackLaw(MATRIX, dead_band_nm=0.05, range_nm=500.0)
+    assert law.next_shift((0.0, 0.0), measured, 1.0) is None

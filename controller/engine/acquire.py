@@ -1,15 +1,18 @@
 """An acquisition: frames from the camera into the stream, drift feedback in the pauses between exposures."""
 
+import math
 from collections import deque
 
 from annealscope.controller.engine.bench import Bench
 from annealscope.controller.engine.ports import Pair
 from annealscope.controller.engine.steps import TICK_STEADY_S
 from annealscope.controller.planning import AcquireStep
-from annealscope.controller.stream.messages import DriftRow
+from annealscope.controller.stream.messages import DriftRow, HoldClosed
 from annealscope.drivers.interfaces import Camera, DeviceError, FrameSpec
 
 SHIFTS_KEPT = 512
+KEEP_CLEAR = 0.1
+"""The last share of a pause, in which the image is left alone: the next exposure may begin a little early."""
 RETRY_S = 0.01
 """A frame that is due but not there yet is asked for again after this."""
 FROZEN_PERIODS = 3
@@ -28,8 +31,12 @@ class Acquire:
         self.phase = "preparing"
         self.frames = 0
         """Frames taken so far, lost ones included."""
-        self._first_s = 0.0
-        self._last_row = -1
+        self.closed: HoldClosed | None = None
+        """What the recorder said when the hold was complete on disk."""
+        self._last_start_s = 0.0
+        """Start of the newest exposure that was fetched; before the first: of the first."""
+        self._first_fresh_seq = 0
+        """Frames before this one were exposed before the last move: their displacement says nothing new."""
         self._shifts: deque[tuple[float, Pair]] = deque(maxlen=SHIFTS_KEPT)
         """When the image shift was set, and to what: a frame fetched late was taken before the last move."""
         self._reason = "complete"
@@ -39,12 +46,12 @@ class Acquire:
         """Go to the region, unblank, announce the hold, start the camera."""
         if self.step.fresh_region:
             bench.microscope.fresh_region()
-        bench.microscope.blank(False)
         camera = self._camera(bench)
         camera.arm(FrameSpec(self.step.exposure_s, self.step.period_s))
         self._announce(bench)
-        self._first_s = bench.now_s
+        self._last_start_s = bench.now_s
         self._note_shift(bench)
+        bench.microscope.blank(False)
         camera.start()
         self._enter(bench, "acquiring")
 
@@ -54,10 +61,11 @@ class Acquire:
             return self._closed(bench)
         if not bench.stream.ready():
             return False
-        self._steer(bench)
         self._take(bench)
         if self.frames >= self.step.frames:
             self._close(bench)
+        else:
+            self._steer(bench)
         return False
 
     def next_event_s(self, bench: Bench) -> float | None:
@@ -98,6 +106,7 @@ class Acquire:
         if frame is not None:
             bench.stream.send(frame, self._shift_at(frame.t_start_s), beam_on=True)
             self.frames = frame.seq + 1
+            self._last_start_s = frame.t_start_s
         elif bench.now_s > self._due_s() + FROZEN_PERIODS * self.step.period_s:
             late_s = bench.now_s - self._due_s()
             message = f"no frame {self.frames}, {late_s:.1f} s after the end of its exposure; is it frozen?"
@@ -105,19 +114,23 @@ class Acquire:
 
     def _due_s(self) -> float:
         """When the next frame should be there."""
-        return self._first_s + self.frames * self.step.period_s + self.step.exposure_s
+        next_start_s = self._last_start_s + (self.step.period_s if self.frames else 0.0)
+        return next_start_s + self.step.exposure_s
 
     def _steer(self, bench: Bench) -> None:
         """Move the image by the newest drift row, but only while no exposure runs."""
         row = bench.stream.newest_drift()
-        if row is None or row.seq <= self._last_row or self.step.drift is None or not self._in_pause(bench):
+        if row is None or row.seq < self._first_fresh_seq or self.step.drift is None:
             return
-        self._last_row = row.seq
         self._watch_limit(bench, row)
+        if not self._in_pause(bench):
+            return
+        self._first_fresh_seq = row.seq + 1
         shift_nm = bench.feedback.next_shift(self._shifts[-1][1], row.measured_nm, row.quality)
         if shift_nm is not None:
             bench.microscope.shift_image(shift_nm)
             self._note_shift(bench)
+            self._first_fresh_seq = self._next_seq(bench)
 
     def _note_shift(self, bench: Bench) -> None:
         self._shifts.append((bench.now_s, bench.microscope.image_shift_nm()))
@@ -129,8 +142,15 @@ class Acquire:
         )
 
     def _in_pause(self, bench: Bench) -> bool:
-        since_start_s = (bench.now_s - self._first_s + _INSTANT_S) % self.step.period_s
-        return since_start_s >= self.step.exposure_s
+        """Say whether this is the pause after the newest frame; where later ones are, only the camera knows."""
+        since_start_s = bench.now_s - self._last_start_s + _INSTANT_S
+        pause_s = self.step.period_s - self.step.exposure_s
+        return self.step.exposure_s <= since_start_s <= self.step.exposure_s + (1.0 - KEEP_CLEAR) * pause_s
+
+    def _next_seq(self, bench: Bench) -> int:
+        """Return the first frame whose exposure has not begun."""
+        periods = (bench.now_s - self._last_start_s - _INSTANT_S) / self.step.period_s
+        return self.frames - 1 + math.ceil(periods)
 
     def _watch_limit(self, bench: Bench, row: DriftRow) -> None:
         """Flag, once for each excursion, a residual displacement beyond the protocol's limit."""
@@ -144,18 +164,31 @@ class Acquire:
     def _close(self, bench: Bench) -> None:
         self._camera(bench).stop()
         bench.microscope.blank(True)
+        self._fetch_rest(bench)
         bench.stream.close_hold(self._reason)
         self._enter(bench, "closing")
+
+    def _fetch_rest(self, bench: Bench) -> None:
+        """Take the frames that were finished before the camera stopped, but no more than were planned."""
+        before = -1
+        while before < self.frames < self.step.frames:
+            before = self.frames
+            frame = self._camera(bench).next_frame(0.0)
+            if frame is not None:
+                bench.stream.send(frame, self._shift_at(frame.t_start_s), beam_on=True)
+                self.frames = frame.seq + 1
 
     def _closed(self, bench: Bench) -> bool:
         closed = bench.stream.closed_hold(self.step.hold)
         if closed is None:
             return False
+        self.closed = closed
         bench.journal.write(
             "hold_closed",
             hold=closed.hold,
             path=closed.path,
             frames=closed.frames,
+            lost=closed.lost,
             analysis=closed.analysis,
             reason=self._reason,
         )

@@ -35,6 +35,8 @@ class Bench:
     """When the present temperature counted as settled: the zero of age."""
     temperature: Reading = field(default_factory=lambda: Reading(float("nan"), float("-inf"), "bad"))
     setpoint_K: float = float("nan")
+    read_s: float = 0.0
+    """When they were asked for; the age of a reading counts from here, however long the answer took."""
     _journalled_s: float = float("-inf")
 
     @property
@@ -54,6 +56,7 @@ class Bench:
 
     def read(self, steady: bool) -> None:
         """Take the newest temperature, and record it from time to time."""
+        self.read_s = self.now_s
         self.temperature = self.holder.read()["temperature"]
         self.setpoint_K = self.holder.locate().setpoint_K
         every_s = READING_EVERY_IN_HOLD_S if steady else READING_EVERY_S

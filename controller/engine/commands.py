@@ -9,7 +9,7 @@ class Command(StrEnum):
     """Commands in the order of their severity."""
 
     STOP = "stop"
-    """Planned cool-down; everything is closed and written."""
+    """The cool-down that the protocol ends with, now; everything is closed and written."""
     ABORT = "abort"
     """The protocol's ``safe:`` ramp; everything is closed and written."""
     EMERGENCY = "emergency"

@@ -1,5 +1,6 @@
 """The drift feedback: from the measured displacement of a frame to the image shift of the next."""
 
+import math
 from dataclasses import dataclass
 
 Pair = tuple[float, float]
@@ -28,7 +29,7 @@ class FeedbackLaw:
 
     def next_shift(self, shift_nm: Pair, measured_nm: Pair, quality: float) -> Pair | None:
         """Return the shift s - gain M^-1 d, or None when the actuator should stay where it is."""
-        if not quality >= self.min_quality:
+        if not quality >= self.min_quality or not all(map(math.isfinite, measured_nm)):
             return None
         if max(abs(measured_nm[0]), abs(measured_nm[1])) < self.dead_band_nm:
             return None

@@ -33,19 +33,15 @@ class Trigger(StrEnum):
     END = "end"
 
 
-_ACTIVE = [RunState.ARMING, RunState.RUNNING, RunState.FINISHING]
+_ACTIVE = (RunState.ARMING, RunState.RUNNING, RunState.FINISHING)
 
 LEGAL: tuple[tuple[Trigger, tuple[RunState, ...], RunState], ...] = (
     (Trigger.ARM, (RunState.IDLE,), RunState.ARMING),
     (Trigger.START, (RunState.ARMING,), RunState.RUNNING),
     (Trigger.FINISH, (RunState.ARMING, RunState.RUNNING), RunState.FINISHING),
-    (Trigger.ABORT, (RunState.ARMING, RunState.RUNNING, RunState.FINISHING), RunState.ABORTING),
+    (Trigger.ABORT, _ACTIVE, RunState.ABORTING),
     (Trigger.END, (RunState.FINISHING, RunState.ABORTING), RunState.ENDED),
-    (
-        Trigger.FAULT,
-        (RunState.IDLE, RunState.ARMING, RunState.RUNNING, RunState.FINISHING, RunState.ABORTING),
-        RunState.FAULTED,
-    ),
+    (Trigger.FAULT, (RunState.IDLE, *_ACTIVE, RunState.ABORTING), RunState.FAULTED),
 )
 """The one table of transitions: (trigger, from, to)."""
 

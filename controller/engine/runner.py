@@ -1,49 +1,25 @@
 """The loop of a run: commands, devices, guards, the step's turn, sleep."""
 
-import threading
+import time
 from collections import deque
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
-from typing import Literal
+from contextlib import suppress
 
 from annealscope.controller.engine.acquire import Acquire
 from annealscope.controller.engine.bench import Bench
 from annealscope.controller.engine.commands import CTRL_C, Command, CommandQueue, Request
+from annealscope.controller.engine.entries import Closing, Entry, Way, closing_of, entry_of
 from annealscope.controller.engine.guards import RecorderGuard, TemperatureGuard, Trip
 from annealscope.controller.engine.machine import RunMachine, RunState, Trigger
+from annealscope.controller.engine.outcome import Outcome, safe_all, with_records_checked
 from annealscope.controller.engine.ports import Observer, Status
-from annealscope.controller.engine.steps import ChangeTemperature, Task, Wait
+from annealscope.controller.engine.steps import CoolDown, SafeCoolDown, Task
 from annealscope.controller.errors import ExitCode, RunError
-from annealscope.controller.planning import AcquireStep, CoolStep, PlannedStep, RampStep
-from annealscope.drivers.interfaces import Device, DeviceError
+from annealscope.controller.stream.messages import HoldClosed
+from annealscope.drivers.interfaces import DeviceError
 
 WAIT_FOR_STREAM_S = 0.05
-SAFE_WITHIN_S = 2.0
-"""How long an emergency waits for a device to answer before it goes on to report."""
 CLOSE_WITHIN_S = 60.0
 """How long a faulted run waits for its open hold to be closed."""
-
-OutcomeName = Literal["success", "stopped", "aborted", "failed"]
-
-
-@dataclass(frozen=True)
-class Outcome:
-    """How a run ended."""
-
-    outcome: OutcomeName
-    why: str
-    exit_code: ExitCode
-
-
-@dataclass(frozen=True)
-class Entry:
-    """A task and what the journal calls it."""
-
-    task: Task
-    label: str
-    number: int
-    path: str
-    kind: str
 
 
 class Engine:
@@ -52,18 +28,19 @@ class Engine:
     def __init__(self, bench: Bench, commands: CommandQueue, observer: Observer) -> None:
         self._bench = bench
         self._commands = commands
-        self._observer = observer
+        self._observer: Observer | None = observer
         self._machine = RunMachine()
         self._queue = deque(entry_of(step) for step in bench.plan.steps)
         self._steps = len(self._queue)
         self._current: Entry | None = None
         self._outcome = Outcome("success", "the protocol was carried out to its end", ExitCode.OK)
+        self._closed: list[HoldClosed] = []
         self._frames_before = 0
         self._temperature_guard = TemperatureGuard(bench.plan.max_temperature_K)
         self._recorder_guard = RecorderGuard(bench.stream.failure)
 
     def run(self) -> Outcome:
-        """Run to the end, whatever happens; the heater is off and the beam blanked when this returns."""
+        """Run to the end; when this returns or raises, the heater is off and the beam blanked."""
         try:
             self._arm()
             while not self._machine.over:
@@ -72,18 +49,26 @@ class Engine:
             self._fault("device", str(error), ExitCode.DEVICE)
         except RunError as error:
             self._fault("run", str(error), error.exit_code)
-        except Exception as error:  # the heater goes off first, the bug is reported after
+        except OSError as error:
+            self._fault("system", f"the run cannot be recorded any more: {error}", ExitCode.INCOMPLETE)
+        except BaseException as error:  # an interrupt or a bug: everything is made safe, then it is passed on
             self._fault("internal", f"{type(error).__name__}: {error}", ExitCode.INTERNAL)
-            self._record_end()
             raise
-        self._record_end()
+        finally:
+            self._end()
         return self._outcome
 
-    def _record_end(self) -> None:
-        outcome = self._outcome
-        self._bench.journal.write(
-            "run_ended", outcome=outcome.outcome, why=outcome.why, exit_code=int(outcome.exit_code)
-        )
+    def _end(self) -> None:
+        for device in self._bench.devices:
+            with suppress(Exception):
+                device.close()
+        self._outcome = outcome = with_records_checked(self._outcome, self._closed)
+        self._note("run_ended", outcome=outcome.outcome, why=outcome.why, exit_code=int(outcome.exit_code))
+
+    def _note(self, kind: str, **fields: object) -> None:
+        """Journal what happens at the end of a run, even when the disk of the journal is what has failed."""
+        with suppress(OSError):
+            self._bench.journal.write(kind, **fields)
 
     # ------------------------------------------------------------------ the loop
 
@@ -93,6 +78,7 @@ class Engine:
             device.open()
         self._bench.microscope.blank(True)
         self._bench.settled_s = self._bench.now_s
+        self._bench.read(steady=True)
         self._enter(Trigger.START, "the protocol begins")
 
     def _turn(self) -> None:
@@ -108,7 +94,7 @@ class Engine:
             self._fault(trip.guard, trip.message, trip.exit_code)
             return
         self._advance()
-        self._observer(self._status())
+        self._show()
         self._sleep()
 
     @property
@@ -117,13 +103,13 @@ class Engine:
 
     def _tripped(self) -> Trip | None:
         bench = self._bench
-        return self._temperature_guard.check(bench.temperature, bench.now_s) or self._recorder_guard.check()
+        return self._temperature_guard.check(bench.temperature, bench.read_s) or self._recorder_guard.check()
 
     def _advance(self) -> None:
         if self._current is None:
             self._begin_next()
         elif self._current.task.tick(self._bench):
-            self._count_frames(self._current.task)
+            self._take_record(self._current.task)
             self._current = None
 
     def _begin_next(self) -> None:
@@ -139,7 +125,7 @@ class Engine:
     def _out_of_steps(self) -> None:
         if self._machine.state is RunState.RUNNING:
             self._enter(Trigger.FINISH, "all steps are done")
-            self._queue.extend(self._cool_down())
+            self._queue.extend(self._cool_down(self._safe_way()))
         else:
             self._bench.holder.switch_off()
             self._bench.microscope.blank(True)
@@ -164,13 +150,13 @@ class Engine:
         if request.command is Command.EMERGENCY:
             self._fault("operator", "emergency stop by the operator", _operator_code(request))
         elif request.command is Command.ABORT:
-            self._wind_up(Trigger.ABORT, Outcome("aborted", _by("aborted", request), _operator_code(request)))
+            outcome = Outcome("aborted", _by("aborted", request), _operator_code(request))
+            self._wind_up(Trigger.ABORT, outcome, self._safe_way())
         else:
-            self._wind_up(
-                Trigger.FINISH, Outcome("stopped", _by("stopped", request), _operator_code(request))
-            )
+            outcome = Outcome("stopped", _by("stopped", request), _operator_code(request))
+            self._wind_up(Trigger.FINISH, outcome, self._planned_way())
 
-    def _wind_up(self, trigger: Trigger, outcome: Outcome) -> None:
+    def _wind_up(self, trigger: Trigger, outcome: Outcome, way: Way) -> None:
         """Leave the plan: cool down first, then wait for the files of an acquisition that was open."""
         if not self._machine.allows(trigger):
             return
@@ -178,31 +164,39 @@ class Engine:
         self._outcome = outcome
         if self._current is not None:
             self._current.task.stop(self._bench, outcome.outcome)
-        self._queue = deque([*self._cool_down(), *self._unfinished()])
+        self._queue = deque([*self._cool_down(way), *self._unfinished()])
         self._current = None
 
     def _unfinished(self) -> list[Entry]:
         """What has still to be waited for: the files of acquisitions that were begun."""
         begun = [] if self._current is None else [self._current]
         closing = [entry for entry in (*begun, *self._queue) if isinstance(entry.task, Closing)]
-        return closing + [_closing(entry) for entry in begun if isinstance(entry.task, Acquire)]
+        return closing + [closing_of(entry) for entry in begun if isinstance(entry.task, Acquire)]
 
-    def _cool_down(self) -> list[Entry]:
-        """The way to the ``safe:`` temperature, when the heater is above it."""
+    def _safe_way(self) -> Way:
         safe = self._bench.plan.safe
-        if not self._bench.setpoint_K > safe.cool_to_K + 0.5:
+        return Way(safe.cool_to_K, safe.rate_K_per_s)
+
+    def _planned_way(self) -> Way:
+        """The cool-down that the protocol ends with, or else the safe one."""
+        ahead = [self._current, *self._queue]
+        planned = [entry.task for entry in ahead if entry and isinstance(entry.task, CoolDown)]
+        return Way(planned[-1].target_K, planned[-1].rate_K_per_s) if planned else self._safe_way()
+
+    def _cool_down(self, way: Way) -> list[Entry]:
+        """The way down, when the heater is above its end."""
+        if not self._bench.setpoint_K > way.target_K + 0.5:
             return []
-        task = ChangeTemperature(safe.cool_to_K, safe.rate_K_per_s, phase="cooling")
-        label = f"cool to {safe.cool_to_K - 273.15:.0f} degC and switch off"
-        return [Entry(task, label, self._steps, "safe", "cool")]
+        label = f"cool to {way.target_K - 273.15:.0f} degC and switch off"
+        return [Entry(SafeCoolDown(way.target_K, way.rate_K_per_s), label, self._steps, "safe", "cool")]
 
     def _fault(self, guard: str, message: str, exit_code: ExitCode) -> None:
         if self._machine.over:
             return
         safe_all(self._bench.devices, message)
-        self._bench.journal.write("guard", guard=guard, message=message, action="every device made safe")
-        self._enter(Trigger.FAULT, message)
+        self._note("guard", guard=guard, message=message, action="every device made safe")
         self._outcome = Outcome("failed", message, exit_code)
+        self._note("state", state=self._machine.fire(Trigger.FAULT).value, why=message)
         self._close_open_hold()
 
     def _close_open_hold(self) -> None:
@@ -213,12 +207,13 @@ class Engine:
             for entry in self._unfinished():
                 self._await_closing(entry.task)
         except Exception as error:  # the run has failed already; this is its second message
-            self._bench.journal.write("guard", guard="close", message=str(error), action="none")
+            self._note("guard", guard="close", message=str(error), action="none")
 
     def _await_closing(self, task: Task) -> None:
-        stream = self._bench.stream
-        for _ in range(int(CLOSE_WITHIN_S / WAIT_FOR_STREAM_S)):
-            if stream.failure() is not None or task.tick(self._bench):
+        stream, deadline_s = self._bench.stream, time.monotonic() + CLOSE_WITHIN_S
+        while stream.failure() is None and time.monotonic() < deadline_s:
+            if task.tick(self._bench):
+                self._take_record(task)
                 return
             stream.wait(WAIT_FOR_STREAM_S)
 
@@ -227,9 +222,22 @@ class Engine:
 
     # ------------------------------------------------------------------ for whoever watches
 
-    def _count_frames(self, task: Task) -> None:
-        if isinstance(task, Acquire):
+    def _take_record(self, task: Task) -> None:
+        if isinstance(task, Acquire | Closing):
             self._frames_before += task.frames
+            if task.closed is not None:
+                self._closed.append(task.closed)
+
+    def _show(self) -> None:
+        """Show a snapshot; a display that breaks is not shown any more, and costs nothing else."""
+        if self._observer is None:
+            return
+        try:
+            self._observer(self._status())
+        except Exception as error:
+            self._observer = None
+            message = f"{type(error).__name__}: {error}"
+            self._bench.journal.write("guard", guard="display", message=message, action="switched off")
 
     def _status(self) -> Status:
         bench, entry = self._bench, self._current
@@ -253,62 +261,6 @@ class Engine:
             tau_s=live.tau_s if live else None,
             sigma_tau_s=live.sigma_tau_s if live else None,
         )
-
-
-class Closing:
-    """What is left of an interrupted acquisition: waiting for its file."""
-
-    phase = "closing"
-    steady = False
-
-    def __init__(self, acquire: Acquire) -> None:
-        self._acquire = acquire
-
-    def start(self, bench: Bench) -> None:
-        """Nothing to begin: the acquisition was stopped when it was interrupted."""
-
-    def tick(self, bench: Bench) -> bool:
-        """Return True when the hold is complete on disk."""
-        return self._acquire.tick(bench)
-
-    def next_event_s(self, bench: Bench) -> float | None:
-        """When the recorder has news."""
-        return None
-
-    def stop(self, bench: Bench, reason: str) -> None:
-        """Goes on: a file that is being closed is closed."""
-
-
-def entry_of(planned: PlannedStep) -> Entry:
-    """Turn a planned step into a task."""
-    step = planned.step
-    if isinstance(step, AcquireStep):
-        return Entry(Acquire(step), planned.label, planned.index, planned.path, "acquire")
-    if isinstance(step, RampStep):
-        task = ChangeTemperature(step.target_K, step.rate_K_per_s)
-        return Entry(task, planned.label, planned.index, planned.path, "ramp")
-    if isinstance(step, CoolStep):
-        task = ChangeTemperature(step.target_K, step.rate_K_per_s, phase="cooling")
-        return Entry(task, planned.label, planned.index, planned.path, "cool")
-    return Entry(Wait(step), planned.label, planned.index, planned.path, "wait")
-
-
-def safe_all(devices: Sequence[Device], why: str) -> None:
-    """Send every device to its safe state, all at once: none waits for one that hangs."""
-    threads = [threading.Thread(target=device.safe, args=(why,), daemon=True) for device in devices]
-    for thread in threads:
-        thread.start()
-    _join(threads)
-
-
-def _join(threads: Iterable[threading.Thread]) -> None:
-    for thread in threads:
-        thread.join(SAFE_WITHIN_S)
-
-
-def _closing(entry: Entry) -> Entry:
-    assert isinstance(entry.task, Acquire)  # noqa: S101 - selected by its type just before
-    return Entry(Closing(entry.task), f"close {entry.label}", entry.number, entry.path, "acquire")
 
 
 def _operator_code(request: Request) -> ExitCode:

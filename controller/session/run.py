@@ -1,7 +1,8 @@
 """One run from its plan to its outcome: where everything is put together."""
 
-from contextlib import ExitStack
-from dataclasses import asdict, dataclass, replace
+import math
+from contextlib import ExitStack, suppress
+from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -10,10 +11,12 @@ from annealscope.controller.config.protocol import Protocol
 from annealscope.controller.engine.bench import Bench
 from annealscope.controller.engine.commands import Command, CommandQueue
 from annealscope.controller.engine.feedback import FeedbackLaw
+from annealscope.controller.engine.outcome import Outcome
 from annealscope.controller.engine.ports import Observer, Status
-from annealscope.controller.engine.runner import Engine, Outcome
+from annealscope.controller.engine.runner import Engine
 from annealscope.controller.errors import ExitCode, RunError
-from annealscope.controller.journal import Journal, read_journal
+from annealscope.controller.journal import Journal
+from annealscope.controller.record.framelog import RecordError
 from annealscope.controller.record.runfolder import RunFolder, create, open_run, write_run_file
 from annealscope.controller.session.devices import Devices, make_devices
 from annealscope.controller.session.inputs import journal_start, write_inputs
@@ -21,6 +24,9 @@ from annealscope.controller.session.opening import Announcer
 from annealscope.controller.session.prepare import Prepared, prepare
 from annealscope.controller.stream.publisher import Publisher
 from annealscope.drivers.clock import Clock, VirtualClock, WallClock
+
+MAX_SPEED = 10_000.0
+"""A real clock that runs faster would leave no time between two readings."""
 
 DEAD_BAND_PX = 0.3
 """Displacements smaller than this are left alone: the estimate of one frame is no better."""
@@ -97,11 +103,22 @@ def carry_out(prepared: Prepared, options: RunOptions, commands: CommandQueue, o
         stack.callback(publisher.close)
         desk = _Desk(commands, observer)
         publisher.listen(desk.answer)
-        publisher.start()
+        _start(publisher, journal)
         bench = _bench(prepared, options.seed, folder, clock, devices, publisher, journal)
         outcome = Engine(bench, commands, desk.watch).run()
-    write_run_file(open_run(folder.path))
-    return _with_results_checked(outcome, folder)
+    with suppress(OSError, RecordError):  # it is made of the holds, and can be made again
+        write_run_file(open_run(folder.path))
+    return outcome
+
+
+def _start(publisher: Publisher, journal: Journal) -> None:
+    """Start the child processes; a run that does not get that far has an end in the journal all the same."""
+    try:
+        publisher.start()
+    except BaseException as error:
+        code = error.exit_code if isinstance(error, RunError) else ExitCode.INTERNAL
+        journal.write("run_ended", outcome="failed", why=str(error), exit_code=int(code))
+        raise
 
 
 def make_clock(speed: str) -> Clock:
@@ -109,10 +126,13 @@ def make_clock(speed: str) -> Clock:
     if speed == "max":
         return VirtualClock(datetime.now(UTC).timestamp())
     try:
-        return WallClock(1.0 if speed == "real" else float(speed))
+        factor = 1.0 if speed == "real" else float(speed)
     except ValueError:
-        message = f"--speed must be max, real or a number > 0, got {speed!r}"
-        raise RunError(message, ExitCode.USAGE) from None
+        factor = math.nan
+    if not 0 < factor <= MAX_SPEED:
+        message = f"--speed must be max, real or a number > 0 and at most {MAX_SPEED:g}, got {speed!r}"
+        raise RunError(message, ExitCode.USAGE)
+    return WallClock(factor)
 
 
 def default_folder(protocol: Protocol) -> Path:
@@ -178,18 +198,3 @@ def _bench(
             range_nm=calibration.image_shift_range_nm,
         ),
     )
-
-
-def _with_results_checked(outcome: Outcome, folder: RunFolder) -> Outcome:
-    """A run whose results are not all there is incomplete, however well it went."""
-    missing = [
-        record["path"]
-        for record in read_journal(folder.journal)
-        if record["kind"] == "hold_closed" and record["analysis"] == "missing"
-    ]
-    if not missing or outcome.exit_code is not ExitCode.OK:
-        return outcome
-    why = (
-        f"{outcome.why}, but results are missing in {', '.join(missing)}: `annealscope analyze {folder.path}`"
-    )
-    return replace(outcome, why=why, exit_code=ExitCode.INCOMPLETE)

@@ -35,6 +35,8 @@ from annealscope.controller.threads import use_threads_for
 
 LIVE_EVERY_S = 0.5
 IDLE_MS = 20
+ROWS_AT_ONCE = 32
+"""Frames read from the log before the parent is heard and told again."""
 
 
 class HoldSession:
@@ -65,12 +67,13 @@ class HoldSession:
         return rows
 
     def catch_up(self) -> list[DriftRow]:
-        """Analyse the frames that are in the log and have not been seen."""
+        """Analyse the next frames that are in the log and have not been seen; not too many at a time."""
         rows = []
         try:
             if self._logs is None:
                 self._logs = HoldLogs(Path(self.opening.folder) / "holds" / self.opening.name)
-            while self.rows < self._logs.rows:
+            end = min(self._logs.rows, self.rows + ROWS_AT_ONCE)
+            while self.rows < end:
                 rows.append(self._analyse(*self._logs.read(self.rows)))
         except RecordError:  # not written yet: next time
             return rows
@@ -133,14 +136,20 @@ class Analyst:
 
     def _take_frame(self) -> None:
         header, parts = self._receive(self._frames)
-        if self._session is not None and isinstance(header, FrameHeader):
-            self._report(self._session.offer(header, wire.pixels_of(header, parts)))
+        if self._session is None or not isinstance(header, FrameHeader):
+            return
+        try:
+            pixels = wire.pixels_of(header, parts)
+        except BadMessage as error:  # the log has the frame too
+            self._complain(str(error))
+            return
+        self._report(self._session.offer(header, pixels))
 
     def _receive(self, socket: wire.Socket) -> tuple[Any, Any]:
         try:
             return wire.receive(socket, 0) or (None, [])
         except BadMessage as error:
-            self._tell(Trouble(role="analyst", message=str(error), fatal=False))
+            self._complain(str(error))
             return None, []
 
     def _report(self, rows: list[DriftRow]) -> None:
@@ -162,6 +171,9 @@ class Analyst:
             self._tell(NoResults(hold=session.opening.hold, why=str(error)))
             return
         wire.send(self._control, header, *arrays)
+
+    def _complain(self, message: str) -> None:
+        self._tell(Trouble(role="analyst", message=message, fatal=False))
 
     def _tell(self, message: Message) -> None:
         wire.send(self._control, message)

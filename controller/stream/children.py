@@ -1,6 +1,7 @@
 """The processes beside the engine: started by command line, told by JSON on stdin, restarted when dead."""
 
 import json
+import os
 import subprocess
 import sys
 import time
@@ -8,7 +9,7 @@ from pathlib import Path
 from typing import IO, Any
 
 _NO_CTRL_C = getattr(subprocess, "CREATE_NEW_PROCESS_GROUP", 0)
-"""On Windows a child of its own group does not see the terminal's Ctrl-C; elsewhere it ignores SIGINT."""
+"""A child has a group (Windows) or session (elsewhere) of its own: signals of the terminal spare it."""
 
 
 class Child:
@@ -30,7 +31,8 @@ class Child:
         return self._process.pid if self._process else 0
 
     def start(self) -> None:
-        """Start the process and hand it its settings."""
+        """Start the process, in place of one that has died, and hand it its settings."""
+        self._close_stdin()
         self._close_log()
         self._log = self._log_path.open("ab")
         self._process = subprocess.Popen(
@@ -39,6 +41,7 @@ class Child:
             stdout=self._log,
             stderr=self._log,
             creationflags=_NO_CTRL_C,
+            start_new_session=os.name == "posix",
         )
         assert self._process.stdin is not None  # noqa: S101 - PIPE was asked for
         self._process.stdin.write(json.dumps(self._settings).encode() + b"\n")
@@ -51,12 +54,15 @@ class Child:
     def restart_when_due(self) -> bool:
         """Start a dead child again, later and later; return True when it was started now."""
         now_s = time.monotonic()
-        if self.restarts == 0 or now_s >= self._not_before_s:
-            self.restarts += 1
-            self._not_before_s = now_s + min(5.0, 0.2 * 2.0**self.restarts)
+        if self.restarts > 0 and now_s < self._not_before_s:
+            return False
+        self.restarts += 1
+        self._not_before_s = now_s + min(5.0, 0.2 * 2.0**self.restarts)
+        try:
             self.start()
-            return True
-        return False
+        except OSError:  # no memory or no process to be had: perhaps later
+            return False
+        return True
 
     def kill(self) -> None:
         """End the process at once."""

@@ -15,6 +15,7 @@ from annealscope.controller.stream import wire
 LIVE_FILE = "live.json"
 ANSWER_WITHIN_MS = 5000
 MAX_REQUEST_BYTES = 4096
+ANSWERS_AT_ONCE = 10
 
 Handler = Callable[[str], dict[str, Any]]
 """Takes the name of a request, returns the answer. Raises ValueError for a request it does not know."""
@@ -24,30 +25,32 @@ class ControlServer:
     """The run's end: polled by the loop, never by a thread of its own."""
 
     def __init__(self, context: wire.Context, folder: Path, handler: Handler) -> None:
-        self.socket, endpoint = wire.bind(context, zmq.REP)
-        self.socket.setsockopt(zmq.MAXMSGSIZE, MAX_REQUEST_BYTES)
+        self.socket, endpoint = wire.bind(context, zmq.REP, max_bytes=MAX_REQUEST_BYTES)
         self._token = secrets.token_hex(16)
         self._handler = handler
         self._path = folder / LIVE_FILE
         _write_private(self._path, {"pid": os.getpid(), "endpoint": endpoint, "token": self._token})
 
     def poll(self) -> None:
-        """Answer what has been asked."""
-        while self.socket.poll(0):
-            self.socket.send(json.dumps(self._answer(self.socket.recv())).encode())
+        """Answer what has been asked, but not so much that the run would wait for it."""
+        for _ in range(ANSWERS_AT_ONCE):
+            if not self.socket.poll(0):
+                return
+            self.socket.send(json.dumps(self._answer(self.socket.recv_multipart())).encode())
 
     def close(self) -> None:
         """Withdraw the address and close the socket."""
         self._path.unlink(missing_ok=True)
         self.socket.close(0)
 
-    def _answer(self, request: bytes) -> dict[str, Any]:
+    def _answer(self, parts: list[bytes]) -> dict[str, Any]:
         try:
+            (request,) = parts
             asked = json.loads(request)
             if not secrets.compare_digest(str(asked["token"]), self._token):
                 return {"error": "wrong token"}
             return self._handler(str(asked["request"]))
-        except (ValueError, KeyError, TypeError) as error:
+        except Exception as error:  # whatever anybody sends, the run goes on
             return {"error": f"bad request: {error}"}
 
 
@@ -71,12 +74,14 @@ def ask(folder: Path, request: str) -> dict[str, Any]:
 
 def _read_live(folder: Path) -> dict[str, Any]:
     path = folder / LIVE_FILE
+    if not path.is_file():
+        raise RunError(f"no run is alive in {folder}: there is no {LIVE_FILE}", ExitCode.USAGE)
     try:
         live: dict[str, Any] = json.loads(path.read_text())
-        return {"pid": live["pid"], "endpoint": live["endpoint"], "token": live["token"]}
-    except FileNotFoundError:
-        raise RunError(f"no run is alive in {folder}: there is no {LIVE_FILE}", ExitCode.USAGE) from None
-    except (ValueError, KeyError, TypeError) as error:
+        endpoint = str(live["endpoint"])
+        wire.check_loopback(endpoint)
+        return {"pid": live["pid"], "endpoint": endpoint, "token": live["token"]}
+    except (OSError, ValueError, KeyError, TypeError) as error:
         raise RunError(f"{path} cannot be read: {error}", ExitCode.INVALID_INPUT) from None
 
 

@@ -27,23 +27,26 @@ class Link:
 
     def __init__(self, context: wire.Context) -> None:
         self.socket, self.endpoint = wire.bind(context, zmq.DEALER)
-        self.bad_messages = 0
+        self.heard = False
+        """Something has arrived since this was last reset."""
+        self.complaints: list[str] = []
 
     def send(self, message: Message, *arrays: Any) -> bool:
         """Queue a message for the child; never blocks: False when nobody takes it."""
         return wire.send(self.socket, message, *arrays, wait=False)
 
     def drain(self) -> list[tuple[Any, list[Any]]]:
-        """Return every message that has arrived; count and drop what is not one."""
+        """Return every message that has arrived; complain about and drop what is not one."""
         arrived: list[tuple[Any, list[Any]]] = []
         while True:
             try:
                 received = wire.receive(self.socket, 0)
-            except BadMessage:
-                self.bad_messages += 1
+            except BadMessage as error:
+                self.complaints.append(str(error))
                 continue
             if received is None:
                 return arrived
+            self.heard = True
             arrived.append(received)
 
     def close(self) -> None:
@@ -57,18 +60,18 @@ class RecorderLink(Link):
     def __init__(self, context: wire.Context) -> None:
         super().__init__(context)
         self.ready = False
+        self.hold = -1
         self.sent = 0
         """Frames of the open hold that were sent."""
         self.last_seq = -1
         self.durable_seq = -1
         self.closed: dict[int, HoldClosed] = {}
         self.failure: str | None = None
-        self.complaints: list[str] = []
         self._unacknowledged: list[int] = []
 
     def open_hold(self, opening: OpenHold) -> None:
         """Announce a hold and forget the last one."""
-        self.sent, self.last_seq, self.durable_seq = 0, -1, -1
+        self.hold, self.sent, self.last_seq, self.durable_seq = opening.hold, 0, -1, -1
         self._unacknowledged = []
         self.send(opening)
 
@@ -109,6 +112,8 @@ class RecorderLink(Link):
         return acks
 
     def _acknowledge(self, ack: Ack) -> None:
+        if ack.hold != self.hold:
+            return
         self.durable_seq = max(self.durable_seq, ack.durable_seq)
         self._unacknowledged = [seq for seq in self._unacknowledged if seq > self.durable_seq]
 
@@ -121,7 +126,6 @@ class AnalystLink(Link):
         self.ready = False
         self.drift: DriftRow | None = None
         self.live: Live | None = None
-        self.complaints: list[str] = []
         self._opening: OpenHold | None = None
         self._closing: CloseHold | None = None
 

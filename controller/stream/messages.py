@@ -184,6 +184,8 @@ class HoldClosed(Message):
     path: str
     """Relative to the run folder, with forward slashes."""
     frames: int
+    lost: int = 0
+    """Frames that the camera counted and that are not in the file."""
     analysis: Literal["complete", "missing"]
 
 

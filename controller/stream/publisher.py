@@ -2,7 +2,9 @@
 
 import time
 import zlib
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import zmq
@@ -23,30 +25,52 @@ from annealscope.controller.stream.messages import (
     NoResults,
     OpenHold,
     Reading,
+    ResultsHeader,
 )
 from annealscope.controller.stream.slots import SlotCounter
+from annealscope.controller.stream.watchdog import Watchdog
 from annealscope.drivers.interfaces import Frame
 
 CREDIT_FRAMES = 64
 """Frames that may be on their way to the disk."""
-START_WITHIN_S = 60.0
-RESULTS_WITHIN_S = 600.0
-"""How long the recorder waits for results before the hold is closed without."""
+PUBLISHED_AHEAD = 16
+"""Frames that wait for a slow listener; what it misses it reads from the log."""
 MAX_ANALYST_RESTARTS = 5
+"""In one hold."""
 JOURNAL_DURABLE_EVERY_S = 0.2
+
+
+@dataclass(frozen=True)
+class Patience:
+    """Real time after which a child that owes an answer is taken for dead."""
+
+    start_s: float = 60.0
+    acknowledge_s: float = 60.0
+    close_s: float = 900.0
+    """A long hold is read back before it is called closed."""
+    analyse_s: float = 120.0
+    """The first frame of a first run waits for the compiler."""
 
 
 class Publisher:
     """The `FrameStream` of a run: two children, three sockets, one thread (the engine's)."""
 
-    def __init__(self, folder: Path, journal: Journal, *, lock_step: bool, compression: str = "auto") -> None:
+    def __init__(
+        self,
+        folder: Path,
+        journal: Journal,
+        *,
+        lock_step: bool,
+        compression: str = "auto",
+        patience: Patience = Patience(),
+    ) -> None:
         self._folder = folder
         self._journal = journal
         self._lock_step = lock_step
         self._context: wire.Context = zmq.Context()
         self._recorder = RecorderLink(self._context)
         self._analyst = AnalystLink(self._context)
-        self._frames, frames_endpoint = wire.bind(self._context, zmq.PUB)
+        self._frames, frames_endpoint = wire.bind(self._context, zmq.PUB, PUBLISHED_AHEAD)
         self._poller = zmq.Poller()
         for socket in (self._recorder.socket, self._analyst.socket):
             self._poller.register(socket, zmq.POLLIN)
@@ -67,9 +91,17 @@ class Publisher:
             ),
         }
         self._control: ControlServer | None = None
+        self._patience = patience
+        self._acknowledging = Watchdog(patience.acknowledge_s)
+        self._storing = Watchdog(patience.close_s)
+        self._analysing = Watchdog(patience.analyse_s)
         self._opening: OpenHold | None = None
-        self._closing_since_s: float | None = None
+        """The hold that frames are taken for, or whose results are awaited."""
+        self._closing = False
+        self._awaiting_file: int | None = None
+        """The hold whose results the recorder has and whose file it is closing."""
         self._slots = SlotCounter(1.0)
+        self._next_seq = 0
         self._lost_before = 0
         self._journalled_s = 0.0
 
@@ -85,7 +117,7 @@ class Publisher:
         for child in self._children.values():
             child.start()
             self._note(child, "started")
-        deadline_s = time.monotonic() + START_WITHIN_S
+        deadline_s = time.monotonic() + self._patience.start_s
         while not (self._recorder.ready and self._analyst.ready):
             self.wait(0.05)
             hopeless = self._recorder.failure is not None or self._analyst_given_up()
@@ -98,10 +130,7 @@ class Publisher:
             child.stop(timeout_s=10.0)
         if self._control is not None:
             self._control.close()
-        self._recorder.close()
-        self._analyst.close()
-        self._frames.close(0)
-        self._context.term()
+        self._context.destroy(linger=0)
         _remove_if_empty(self._folder / "logs")
 
     def _no_start_message(self) -> str:
@@ -116,10 +145,10 @@ class Publisher:
 
     def open_hold(self, opening: OpenHold) -> None:
         """Announce a hold to both children."""
-        self._opening = opening
-        self._closing_since_s = None
+        self._opening, self._closing = opening, False
         self._slots = SlotCounter(opening.period_s)
-        self._lost_before = 0
+        self._next_seq = self._lost_before = 0
+        self._children["analyst"].restarts = 0
         self._recorder.open_hold(opening)
         self._analyst.open_hold(opening)
 
@@ -127,8 +156,9 @@ class Publisher:
         """Send a frame; without credit it is counted as lost instead, the camera is never kept waiting."""
         opening = self._opening
         assert opening is not None  # noqa: S101 - the engine opens a hold before it sends
+        self._next_seq = frame.seq + 1
         if self._recorder.unacknowledged >= CREDIT_FRAMES:
-            self._lost_before += 1 + frame.lost_before
+            self._lose(frame)
             return
         pixels = np.ascontiguousarray(frame.data)
         header = FrameHeader(
@@ -151,7 +181,7 @@ class Publisher:
 
     def send_temperature(self, t_s: float, temperature_K: float, setpoint_K: float) -> None:
         """Record a temperature with the open hold."""
-        if self._opening is not None and self._closing_since_s is None:
+        if self._opening is not None and not self._closing:
             hold = self._opening.hold
             reading = Reading(hold=hold, t_s=t_s, temperature_K=temperature_K, setpoint_K=setpoint_K)
             self._recorder.send(reading)
@@ -172,14 +202,13 @@ class Publisher:
 
     def close_hold(self, reason: str) -> None:
         """Ask both children to finish the open hold."""
-        if self._opening is None or self._closing_since_s is not None:
+        if self._opening is None or self._closing:
             return
-        self._closing_since_s = time.monotonic()
-        link = self._recorder
+        self._closing = True
         closing = CloseHold(
-            hold=self._opening.hold, end_seq=link.last_seq + 1, frames=link.sent, reason=reason
+            hold=self._opening.hold, end_seq=self._next_seq, frames=self._recorder.sent, reason=reason
         )
-        link.send(closing)
+        self._recorder.send(closing)
         self._analyst.close_hold(closing)
 
     def closed_hold(self, hold: int) -> HoldClosed | None:
@@ -202,14 +231,13 @@ class Publisher:
         for ack in self._recorder.handle():
             self._journal_durable(ack)
         for message, arrays in self._analyst.handle():
-            self._analyst.finished()
-            self._recorder.send(message, *arrays)
-            if isinstance(message, NoResults):
-                self._journal.write("guard", guard="analyst", message=message.why, action="no results")
+            self._pass_results_on(message, arrays)
         self._pass_complaints_on()
         self._look_after_recorder()
         self._look_after_analyst()
-        self._close_without_results()
+        if self._closing and self._opening is not None and self._analyst_given_up():
+            why = self._children["analyst"].last_words() or "the analyst died again and again"
+            self._pass_results_on(NoResults(hold=self._opening.hold, why=why), [])
 
     # ------------------------------------------------------------------ looking after the children
 
@@ -224,29 +252,52 @@ class Publisher:
         return child.restarts >= MAX_ANALYST_RESTARTS and not child.alive()
 
     def _look_after_recorder(self) -> None:
-        child = self._children["recorder"]
-        if self._recorder.failure is None and child.pid and not child.alive():
-            self._recorder.failure = f"the recorder process died: {child.last_words() or 'no message'}"
+        link, child = self._recorder, self._children["recorder"]
+        if self._awaiting_file in link.closed:
+            self._awaiting_file = None
+        stuck = self._acknowledging.watch(owes=link.unacknowledged > 0, heard=link.heard)
+        stuck |= self._storing.watch(owes=self._awaiting_file is not None, heard=link.heard)
+        link.heard = False
+        if link.failure is None and stuck:
+            link.failure = "the recorder process hangs: it has not answered for too long"
+            child.kill()
+            self._note(child, "killed")
+        elif link.failure is None and child.pid and not child.alive():
+            link.failure = f"the recorder process died: {child.last_words() or 'no message'}"
             self._note(child, "died")
 
     def _look_after_analyst(self) -> None:
-        child = self._children["analyst"]
+        link, child = self._analyst, self._children["analyst"]
+        owes = link.ready and self._opening is not None and (self._closing or self._analyst_behind())
+        if self._analysing.watch(owes=owes, heard=link.heard):
+            child.kill()
+            self._note(child, "killed")
+        link.heard = False
         if not child.pid or child.alive():
             return
-        if self._analyst.ready:
-            self._analyst.lost()
+        if link.ready:
+            link.lost()
             self._note(child, "died")
         if child.restarts < MAX_ANALYST_RESTARTS and child.restart_when_due():
             self._note(child, "restarted")
 
-    def _close_without_results(self) -> None:
-        """Nobody will send results any more: the recorder must not wait for them."""
-        if self._closing_since_s is None or self._opening is None:
+    def _pass_results_on(self, message: ResultsHeader | NoResults, arrays: list[Any]) -> None:
+        """The recorder writes what the analyst found, or closes the hold without."""
+        if self._opening is None or not self._closing:
             return
-        if self._analyst_given_up() or time.monotonic() - self._closing_since_s > RESULTS_WITHIN_S:
-            why = self._children["analyst"].last_words() or "the analyst sent no results in time"
-            self._recorder.send(NoResults(hold=self._opening.hold, why=why))
-            self._opening = None
+        self._awaiting_file = message.hold
+        self._opening = None
+        self._analyst.finished()
+        self._recorder.send(message, *arrays)
+        if isinstance(message, NoResults):
+            self._journal.write("guard", guard="analyst", message=message.why, action="no results")
+
+    def _lose(self, frame: Frame) -> None:
+        """Count a frame that the recorder cannot take; the first one in a row is worth a word."""
+        if self._lost_before == 0:
+            message = f"frame {frame.seq} is lost: {CREDIT_FRAMES} frames before it are not on the disk yet"
+            self._journal.write("guard", guard="recorder", message=message, action="counted as lost")
+        self._lost_before += 1 + frame.lost_before
 
     def _pass_complaints_on(self) -> None:
         for role, link in self._links().items():

@@ -157,18 +157,17 @@ class Recorder:
             self._complain(f"results of hold {message.hold} cannot be stored: {error}")
 
     def _close(self, reason: str) -> None:
-        recording, self._recording, self._closing = self._recording, None, None
+        recording, closing = self._recording, self._closing
         assert recording is not None  # noqa: S101 - the callers know that a hold is open
-        analysis = recording.close(reason)
-        wire.send(
-            self._socket,
-            HoldClosed(
-                hold=recording.info.hold,
-                path=f"holds/{recording.path.name}",
-                frames=recording.frames,
-                analysis=analysis,
-            ),
+        self._recording = self._closing = None
+        closed = HoldClosed(
+            hold=recording.info.hold,
+            path=f"holds/{recording.path.name}",
+            frames=recording.frames,
+            lost=closing.end_seq - recording.frames if closing else 0,
+            analysis=recording.close(reason),
         )
+        wire.send(self._socket, closed)
 
     def _acknowledge(self, recording: HoldRecording) -> None:
         if recording.durable_seq >= 0:

@@ -35,9 +35,11 @@ SEND_WITHIN_MS = 2000
 FAREWELL_MS = 500
 
 
-def bind(context: Context, kind: int, queued: int = QUEUED_MESSAGES) -> tuple[Socket, str]:
+def bind(
+    context: Context, kind: int, queued: int = QUEUED_MESSAGES, max_bytes: int = MAX_MESSAGE_BYTES
+) -> tuple[Socket, str]:
     """Return a bounded socket on a free loopback port, and its endpoint."""
-    socket = _bounded(context, kind, queued)
+    socket = _bounded(context, kind, queued, max_bytes)
     port = socket.bind_to_random_port(f"tcp://{LOOPBACK}")
     return socket, f"tcp://{LOOPBACK}:{port}"
 
@@ -65,11 +67,11 @@ def check_loopback(endpoint: str) -> None:
         )
 
 
-def _bounded(context: Context, kind: int, queued: int) -> Socket:
+def _bounded(context: Context, kind: int, queued: int, max_bytes: int = MAX_MESSAGE_BYTES) -> Socket:
     socket: Socket = context.socket(kind)
     socket.setsockopt(zmq.LINGER, 0)
     socket.setsockopt(zmq.SNDTIMEO, SEND_WITHIN_MS)
-    socket.setsockopt(zmq.MAXMSGSIZE, MAX_MESSAGE_BYTES)
+    socket.setsockopt(zmq.MAXMSGSIZE, max_bytes)
     socket.setsockopt(zmq.SNDHWM, queued)
     socket.setsockopt(zmq.RCVHWM, queued)
     return socket
