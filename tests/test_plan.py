@@ -114,6 +114,15 @@ def test_the_paper_s_record_has_the_paper_s_dose():
 PROBLEMS = [
     # protocol: old, new; rig: old, new; severity, path, message
     (
+        "period: 2 s",
+        "period: 1 s",
+        "",
+        "",
+        "error",
+        "acquisitions.ecm.period",
+        "leaves no pause to correct drift in; make it longer than the exposure, or leave out `drift`",
+    ),
+    (
         "camera: imaging",
         "camera: imagin",
         "",

@@ -30,6 +30,7 @@ def problems_of(
     return (
         *_cameras(protocol, rig),
         *_image_shift(protocol, rig),
+        *_pauses(protocol),
         *_envelope(plan, rig),
         *_ages(plan),
         *_doses(plan, protocol),
@@ -99,6 +100,16 @@ def _beyond(
     if step.rate_K_per_s > fastest * _ROUNDING:
         rate, limit = per_minute(step.rate_K_per_s), per_minute(fastest)
         yield _error(f"{path}.rate", f'{rate} is faster than the rig "{rig.name}" bears, {limit}')
+
+
+def _pauses(protocol: Protocol) -> Iterator[Problem]:
+    """The image is moved only while no exposure runs."""
+    for key, acquisition in protocol.acquisitions.items():
+        if acquisition.drift is not None and not acquisition.exposure_s < acquisition.period_s:
+            message = (
+                "leaves no pause to correct drift in; make it longer than the exposure, or leave out `drift`"
+            )
+            yield _error(f"acquisitions.{key}.period", message)
 
 
 def _ages(plan: Plan) -> Iterator[Problem]:
