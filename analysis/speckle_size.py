@@ -11,6 +11,9 @@ from annealscope.analysis.values import InvalidData
 FWHM_TIMES_APERTURE = 0.514
 """FWHM of the intensity correlation of a round pupil, times the pupil's radius."""
 
+LEAST_SIDE_PX = 4
+"""Of a frame: correlations are used out to half of it, and two points make no width."""
+
 
 def speckle_fwhm_px(frames: npt.NDArray[Any]) -> float:
     """Estimate the full width at half maximum of the speckles.
@@ -31,11 +34,16 @@ def speckle_fwhm_px(frames: npt.NDArray[Any]) -> float:
     Raises
     ------
     InvalidData
-        Fewer than two frames, or no correlation from one to the next.
+        Fewer than two frames, frames too small, or no correlation from one to the next.
     """
     if frames.ndim != 3 or len(frames) < 2:
         raise InvalidData(
             f"speckle size: at least 2 frames of shape (ny, nx) needed, got shape {frames.shape}"
+        )
+    if min(frames.shape[1:]) < LEAST_SIDE_PX:
+        raise InvalidData(
+            f"speckle size: frames of at least {LEAST_SIDE_PX} x {LEAST_SIDE_PX} pixels needed, "
+            f"got {frames.shape[1]} x {frames.shape[2]}"
         )
     profile = _radial_mean(_mean_cross_correlation(frames))
     if not profile[0] > 0:

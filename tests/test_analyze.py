@@ -2,15 +2,24 @@
 
 import json
 import math
+import os
 
 import h5py
 import numpy as np
 import pytest
 import tifffile
+from record_samples import ecm_entries, frame, open_hold
 from small_run import annealscope
 from speckle_movie import speckle_count, speckle_movie
 
 from annealscope.analysis.speckle_size import speckle_fwhm_px
+from annealscope.controller.cli import analyze as cli_analyze
+from annealscope.controller.errors import ExitCode
+from annealscope.controller.offline.stacks import open_stack
+from annealscope.controller.record import results as results_module
+from annealscope.controller.record.framelog import RecordError
+from annealscope.controller.record.recording import HoldRecording
+from annealscope.controller.record.results import read_results, write_results_file
 
 PERIOD_S = 5.0
 TAU_S, BETA = 400.0, 0.75
@@ -78,6 +87,14 @@ def test_the_aperture_is_found_from_the_speckles(movie):
     assert speckle_fwhm_px(movie[:16]) == pytest.approx(4.0, rel=0.15)
 
 
+def test_pages_that_were_written_one_by_one_are_all_read(movie, tmp_path):
+    with tifffile.TiffWriter(tmp_path / "pages.tif") as file:
+        for page in movie[:40]:
+            file.write(page, contiguous=False)
+    with open_stack(str(tmp_path / "pages.tif")) as frames:
+        np.testing.assert_array_equal(frames[:40], movie[:40])
+
+
 BAD_STACKS = {
     "missing.npy": (None, "no such file or run folder"),
     "text.npy": (b"hello", "cannot be read"),
@@ -94,6 +111,7 @@ BAD_STACKS = {
     "nan.npy": (np.full((200, 64, 64), np.nan), ""),
     "tiny.npy": (np.ones((200, 2, 2)), ""),
     "none.npy": (np.ones((0, 64, 64)), ""),
+    "low.npy": (np.arange(200.0 * 64).reshape(200, 1, 64), "at least 4 x 4 pixels"),
 }
 
 
@@ -111,6 +129,92 @@ def test_a_bad_stack_gives_a_message_and_exit_code_3(name, tmp_path):
     assert done.returncode == 3, done.stdout + done.stderr
     assert message in done.stderr
     assert "Traceback" not in done.stderr
+
+
+def _noise(*shape):
+    return np.random.Generator(np.random.Philox(5)).poisson(30, shape).astype(np.uint16)
+
+
+def _broken_header(folder):
+    np.save(folder / "a.npy", _noise(40, 64, 64))
+    content = (folder / "a.npy").read_bytes()
+    (folder / "a.npy").write_bytes(content.replace(b"{'descr'", b"{('descr", 1))
+    return "a.npy", "cannot be read"
+
+
+def _damaged_pages(folder):
+    tifffile.imwrite(folder / "a.tif", _noise(40, 64, 64), compression="zlib")
+    with tifffile.TiffFile(folder / "a.tif") as file:
+        first, size = file.pages[20].dataoffsets[0], file.pages[20].databytecounts[0]
+    content = bytearray((folder / "a.tif").read_bytes())
+    content[first : first + size] = bytes(size)
+    (folder / "a.tif").write_bytes(content)
+    return "a.tif", "cannot be read"
+
+
+def _pages_of_two_sizes(folder):
+    with tifffile.TiffWriter(folder / "a.tif") as file:
+        for _ in range(3):
+            file.write(_noise(64, 64), contiguous=False)
+        file.write(_noise(32, 48), contiguous=False)
+    return "a.tif", "3 of (64, 64) uint16 and 1 of (32, 48) uint16"
+
+
+def _unknown_compression(folder):
+    """The pages say LZW; whether or not a decoder is installed, they cannot be decoded."""
+    tifffile.imwrite(folder / "a.tif", _noise(40, 64, 64), compression="zlib")
+    with tifffile.TiffFile(folder / "a.tif", mode="r+") as file:
+        for page in file.pages:
+            page.tags["Compression"].overwrite(5)
+    return "a.tif", "cannot be read"
+
+
+def _empty_dataset(folder):
+    with h5py.File(folder / "a.h5", "w") as file:
+        file["nothing"] = h5py.Empty("f8")
+    return "a.h5::nothing", "has the shape (frames, y, x)"
+
+
+@pytest.mark.parametrize(
+    "make", [_broken_header, _damaged_pages, _pages_of_two_sizes, _unknown_compression, _empty_dataset]
+)
+def test_a_damaged_stack_gives_a_message_and_exit_code_3(make, tmp_path):
+    source, message = make(tmp_path)
+    done = annealscope(
+        "analyze", source, "--period", "2 s", "--pixel", "0.2 nm", "--aperture", "0.7 1/nm", cwd=tmp_path
+    )
+    assert done.returncode == 3, done.stdout + done.stderr
+    assert message in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize("aperture", ["1e9 1/nm", "1e-9 1/nm"])
+def test_an_aperture_whose_speckles_cannot_be_seen_is_refused(aperture, tmp_path):
+    np.save(tmp_path / "a.npy", _noise(64, 64, 64))
+    options = "--period", "2 s", "--pixel", "0.165 nm", "--aperture", aperture
+    done = annealscope("analyze", "a.npy", *options, cwd=tmp_path)
+    assert done.returncode == 3, done.stdout + done.stderr
+    assert "speckles of" in done.stderr
+    assert not list(tmp_path.glob("*.results.nxs"))
+
+
+@pytest.mark.parametrize(
+    "frames", [np.full((64, 40, 40), 7.0), _noise(64, 40, 40)], ids=["constant", "noise"]
+)
+def test_frames_without_relaxation_say_so(frames, tmp_path):
+    np.save(tmp_path / "a.npy", frames)
+    options = "--period", "2 s", "--pixel", "0.165 nm", "--aperture", "0.7 1/nm"
+
+    done = annealscope("analyze", "a.npy", *options, cwd=tmp_path)
+    assert done.returncode == 7, done.stdout + done.stderr
+    assert "no relaxation found" in done.stdout
+    assert "nan" not in done.stdout
+    assert "Traceback" not in done.stderr
+
+    (row,) = json.loads(
+        annealscope("analyze", "a.npy", *options, "--json", cwd=tmp_path).stdout, parse_constant=pytest.fail
+    )
+    assert row["tau_s"] is None
 
 
 def test_an_hdf5_file_without_a_dataset_name_says_which_there_are(tmp_path):
@@ -155,3 +259,134 @@ def test_a_bad_run_folder_gives_a_message(content, tmp_path):
     assert done.returncode == 3, done.stdout + done.stderr
     assert "run" in done.stderr
     assert "Traceback" not in done.stderr
+
+
+HOLD_SHAPE = (40, 40)
+
+
+@pytest.fixture
+def hold(tmp_path):
+    """A closed hold of 48 frames whose results are missing."""
+    (tmp_path / "holds").mkdir()
+    camera = open_hold(tmp_path).camera.model_copy(update={"shape": HOLD_SHAPE, "offset_counts": 0.0})
+    recording = HoldRecording(open_hold(tmp_path, camera=camera, drift=False), "auto")
+    for seq in range(48):
+        recording.append(*frame(seq, HOLD_SHAPE))
+    recording.end_frames()
+    recording.close("complete")
+    return recording.path
+
+
+def _frames_in(path):
+    with h5py.File(path) as file:
+        return file["entry/data/data"][()]
+
+
+def test_missing_results_are_filled_in_by_way_of_a_copy(hold, monkeypatch):
+    frames, opened = _frames_in(hold), []
+    real = h5py.File
+    monkeypatch.setattr(
+        results_module.h5py, "File", lambda path, mode="r": opened.append((path, mode)) or real(path, mode)
+    )
+    (row,) = cli_analyze.analyze_record(hold, None)
+    assert "now they are in the file" in row.note
+    assert (hold, "r+") not in opened
+    assert os.listdir(hold.parent) == [hold.name]
+    np.testing.assert_array_equal(_frames_in(hold), frames)
+    assert "kww/corrected" in {part.path for part, _ in read_results(hold)}
+    (again,) = cli_analyze.analyze_record(hold, None)
+    assert "bit for bit" in again.note
+
+
+def test_a_failure_while_filling_in_leaves_the_hold_as_it_was(hold, monkeypatch):
+    def full_disk(*_):
+        raise OSError(28, "No space left on device")
+
+    before = hold.read_bytes()
+    monkeypatch.setattr(results_module, "write_results", full_disk)
+    with pytest.raises(RecordError, match="No space left on device; nothing was changed") as refusal:
+        list(cli_analyze.analyze_record(hold, None))
+    assert refusal.value.exit_code == ExitCode.INTERNAL
+    assert hold.read_bytes() == before
+    assert os.listdir(hold.parent) == [hold.name]
+
+
+def test_too_little_room_for_a_copy_writes_the_results_beside(hold, monkeypatch):
+    before = hold.read_bytes()
+    monkeypatch.setattr(cli_analyze, "room_to_add", lambda *_: False)
+    (row,) = cli_analyze.analyze_record(hold, None)
+    beside = hold.with_name(f"{hold.stem}.results.h5")
+    assert "too little room" in row.note
+    assert str(beside) in row.note
+    assert hold.read_bytes() == before
+    assert read_results(beside)
+
+
+def test_room_is_for_a_copy_of_the_file_and_the_results(hold, monkeypatch):
+    needed = hold.stat().st_size + 8 * 10 + results_module.SPARE_BYTES
+    entries = [(None, np.zeros(10)), (None, None)]
+    for free, enough in ((needed, True), (needed - 1, False)):
+        usage = results_module.shutil.disk_usage(hold.parent)._replace(free=free)
+        monkeypatch.setattr(results_module.shutil, "disk_usage", lambda _, usage=usage: usage)
+        assert results_module.room_to_add(hold, entries) is enough
+
+
+def test_a_full_disk_is_noticed_before_hdf5_crashes_on_it(tmp_path, monkeypatch):
+    usage = results_module.shutil.disk_usage(tmp_path)._replace(free=4096)
+    monkeypatch.setattr(results_module.shutil, "disk_usage", lambda _: usage)
+    with pytest.raises(RecordError, match="the disk is full") as refusal:
+        write_results_file(tmp_path / "a.nxs", ecm_entries(), "a")
+    assert refusal.value.exit_code == ExitCode.INTERNAL
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(
+    "target", ["the hold", "a link to the hold", "data.h5", "notes.txt", "folder", "no/a.nxs"]
+)
+def test_results_never_replace_anything_but_results(target, hold, tmp_path):
+    path = {"the hold": hold}.get(target, tmp_path / target)
+    if target == "a link to the hold":
+        path.hardlink_to(hold)
+    elif target == "data.h5":
+        with h5py.File(path, "w") as file:
+            file["frames"] = _noise(4, 8, 8)
+    elif target == "notes.txt":
+        path.write_text("precious")
+    elif target == "folder":
+        path.mkdir()
+    before = path.read_bytes() if path.is_file() else None
+
+    done = annealscope("analyze", hold, "-o", path)
+
+    assert done.returncode == 2, done.stdout + done.stderr
+    assert str(path) in done.stderr
+    assert "-o" in done.stderr
+    assert "Traceback" not in done.stderr
+    assert (path.read_bytes() if path.is_file() else None) == before
+
+
+def test_results_replace_earlier_results_but_not_those_they_are_made_from(tmp_path):
+    path = tmp_path / "a.nxs"
+    write_results_file(path, ecm_entries(100.0), "old")
+    write_results_file(path, ecm_entries(200.0), "new")
+    with h5py.File(path) as file:
+        assert file["entry/kww/corrected"].attrs["tau_s"] == 200.0
+    assert os.listdir(tmp_path) == ["a.nxs"]
+
+    before = path.read_bytes()
+    options = "--period", "2 s", "--pixel", "0.2 nm", "-o", path
+    done = annealscope("analyze", f"{path}::entry/map/flags", *options)
+    assert done.returncode == 2
+    assert "never replace data" in done.stderr
+    assert path.read_bytes() == before
+
+
+def test_a_hold_whose_frames_are_damaged_gives_a_message(hold):
+    content = bytearray(hold.read_bytes())
+    with h5py.File(hold) as file:
+        chunk = file["entry/data/data"].id.get_chunk_info(1)
+    content[chunk.byte_offset : chunk.byte_offset + chunk.size] = bytes(chunk.size)
+    hold.write_bytes(content)
+    done = annealscope("analyze", hold)
+    assert done.returncode == 3, done.stdout + done.stderr
+    assert "cannot be read" in done.stderr

@@ -1,11 +1,18 @@
 """The command line: exit codes, messages, and how fast it answers."""
 
+import errno
 import json
+import os
 import subprocess
 import sys
 
 import pytest
 from small_run import annealscope, command, write_inputs
+
+from annealscope.controller.cli.app import guarded
+from annealscope.controller.cli.verbs import status
+from annealscope.controller.client import RunClient
+from annealscope.controller.errors import ExitCode
 
 HEAVY = ("numba", "h5py", "matplotlib", "scipy", "zmq")
 
@@ -108,3 +115,63 @@ def test_a_console_of_another_code_page_is_no_reason_to_fail(tmp_path):
     )
     assert done.returncode == 0, done.stderr
     assert "─" in done.stdout.decode("utf-8")
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no named pipes")
+def test_a_pipe_or_folder_is_no_protocol(tmp_path):
+    os.mkfifo(tmp_path / "pipe.yaml")
+    (tmp_path / "folder.yaml").mkdir()
+    for name in ("pipe.yaml", "folder.yaml"):
+        done = annealscope("validate", name, cwd=tmp_path, timeout_s=20)
+        assert done.returncode == 3
+        assert f"{name}: cannot be read: it is a folder, a pipe or a device" in done.stderr
+
+
+@pytest.mark.skipif(os.name == "nt", reason="links need rights")
+def test_a_run_folder_below_a_loop_of_links_is_refused(tmp_path):
+    (tmp_path / "loop").symlink_to("loop")
+    done = annealscope("run", "quick_look", "--out", "loop/run", cwd=tmp_path)
+    assert done.returncode == 2, done.stderr
+    assert "cannot make the run folder loop/run" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize(
+    "endpoint", ["tcp://example.org:5000", "tcp://127.0.0.1:99999", "tcp://127.0.0.1", "", 5000, None, ["a"]]
+)
+def test_a_live_file_with_another_address_is_refused(endpoint, tmp_path):
+    live = {"pid": 1, "endpoint": endpoint, "token": "a"}
+    (tmp_path / "live.json").write_text(json.dumps(live))
+    done = annealscope("status", tmp_path)
+    assert done.returncode == 3, done.stderr
+    assert "live.json cannot be read: endpoint must be tcp://127.0.0.1:PORT" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize("content", [b"", b"\x00\xff\n{}", b'{"n": 0, "t_s": 0.0, "kind": "run_st'])
+def test_a_folder_that_says_nothing_has_no_report(content, tmp_path):
+    (tmp_path / "journal.jsonl").write_bytes(content)
+    (tmp_path / "holds").mkdir()
+    done = annealscope("report", tmp_path)
+    assert done.returncode == 3, done.stdout + done.stderr
+    assert "nothing to report" in done.stderr
+    assert not (tmp_path / "report").exists()
+
+
+@pytest.mark.parametrize("number", [errno.ENOSPC, errno.EIO, errno.EACCES])
+def test_an_error_of_the_machine_is_neither_invalid_input_nor_a_traceback(number, capsys):
+    def fail():
+        raise OSError(number, os.strerror(number), "run/journal.jsonl")
+
+    assert guarded(fail) == ExitCode.INTERNAL
+    message = capsys.readouterr().err
+    assert os.strerror(number) in message
+    assert "journal.jsonl" in message
+
+
+def test_json_has_no_nan(monkeypatch, capsys, tmp_path):
+    snapshot = {"tau_s": float("nan"), "drift_nm": [float("inf"), 1.5], "frames": 3}
+    monkeypatch.setattr(RunClient, "status", lambda self: snapshot)
+    status(tmp_path, as_json=True)
+    shown = json.loads(capsys.readouterr().out, parse_constant=pytest.fail)
+    assert shown == {"tau_s": None, "drift_nm": [None, 1.5], "frames": 3}

@@ -8,6 +8,7 @@ import re
 import shutil
 import zlib
 from base64 import b64decode
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -237,6 +238,30 @@ def test_a_damaged_journal_is_used_as_far_as_it_goes(finished: Path, tmp_path: P
     assert any("damaged after record 30" in text for text in run.missing)
     assert run.trace is not None
     assert len(run.holds) == 1
+
+
+@pytest.mark.parametrize(
+    ("keep", "message"),
+    [
+        (lambda journal: b"", "journal.jsonl is empty"),
+        (lambda journal: b"\x00\xff no journal", "damaged after record 0"),
+        (lambda journal: journal[:40], "damaged after record 0"),
+        (lambda journal: journal[:-1], "damaged after record"),
+    ],
+)
+@pytest.mark.usefixtures("undrawn")
+def test_the_page_says_that_the_journal_is_damaged(
+    finished: Path, tmp_path: Path, keep: Callable[[bytes], bytes], message: str
+) -> None:
+    folder = tmp_path / "run"
+    shutil.copytree(finished, folder)
+    journal = folder / "journal.jsonl"
+    journal.write_bytes(keep(journal.read_bytes()))
+    assert message in write_report(folder).read_text("utf-8")
+
+
+def test_the_page_of_a_whole_journal_does_not_speak_of_damage(finished: Path) -> None:
+    assert not any("journal" in text for text in load_run(finished).missing)
 
 
 def test_a_report_replaces_the_one_before_and_leaves_nothing_else(tmp_path: Path) -> None:

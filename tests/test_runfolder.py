@@ -7,6 +7,7 @@ from pathlib import Path
 
 import h5py
 import numpy as np
+import psutil
 import pytest
 from record_samples import ecm_entries, frame, open_hold
 
@@ -14,7 +15,13 @@ from annealscope.controller.errors import ExitCode
 from annealscope.controller.record.durable import write_atomically
 from annealscope.controller.record.framelog import RecordError
 from annealscope.controller.record.recording import HoldRecording
-from annealscope.controller.record.runfolder import RunFolder, create, open_run, write_run_file
+from annealscope.controller.record.runfolder import (
+    CLOCKS_DISAGREE_S,
+    RunFolder,
+    create,
+    open_run,
+    write_run_file,
+)
 from annealscope.controller.stream.messages import Reading
 
 
@@ -79,6 +86,29 @@ def test_holds_are_closed_open_or_crashed(tmp_path: Path) -> None:
     ]
     run.live.unlink()
     assert [hold.state for hold in run.holds()] == ["closed", "crashed", "crashed"]
+
+
+@pytest.mark.parametrize(
+    ("pid", "written_before_s", "running"),
+    [
+        (os.getpid(), 0.0, True),
+        (os.getpid(), CLOCKS_DISAGREE_S / 2, True),
+        (os.getpid(), 10 * CLOCKS_DISAGREE_S, False),
+        (-1, 0.0, False),
+        (2**70, 0.0, False),
+        (float("inf"), 0.0, False),
+        ("one", 0.0, False),
+        (None, 0.0, False),
+    ],
+)
+def test_a_process_younger_than_the_run_only_has_its_number(
+    tmp_path: Path, pid: object, written_before_s: float, running: bool
+) -> None:
+    run = create(tmp_path / "run")
+    run.live.write_text(json.dumps({"pid": pid}))
+    born_s = psutil.Process().create_time()
+    os.utime(run.live, (born_s - written_before_s,) * 2)
+    assert run.is_running() is running
 
 
 def test_run_file_links_holds_and_tabulates_tau(tmp_path: Path) -> None:

@@ -1,11 +1,11 @@
 """`annealscope analyze`: which holds, where the results go, and one line about each."""
 
+import math
+import os
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-
-import h5py
 
 from annealscope.analysis.values import Results
 from annealscope.controller.config.quantities import DURATION, LENGTH, PER_LENGTH, Dimension, parse_quantity
@@ -17,10 +17,16 @@ from annealscope.controller.offline.analyze import (
     largest_difference,
     stack_source,
 )
-from annealscope.controller.record.framelog import RecordError
 from annealscope.controller.record.holdlogs import log_paths
 from annealscope.controller.record.holdreader import hold_stem
-from annealscope.controller.record.results import Entry, read_results, write_results, write_results_file
+from annealscope.controller.record.results import (
+    Entry,
+    add_results,
+    check_replaceable,
+    read_results,
+    room_to_add,
+    write_results_file,
+)
 from annealscope.controller.record.runfolder import open_run
 from annealscope.controller.stream.wire import results_to_entries
 
@@ -29,6 +35,9 @@ if TYPE_CHECKING:
 
 SAME_TO = 1e-5
 """Largest relative difference that another machine or library version may make."""
+
+
+NO_RELAXATION = "the frames stay the same, are noise alone, or change too fast or too slowly for this record"
 
 
 @dataclass(frozen=True)
@@ -44,7 +53,14 @@ class Row:
     note: str
     """Where the results are, or how they compare with those in the file."""
 
+    @property
+    def relaxes(self) -> bool:
+        """Whether there is a relaxation time at all."""
+        return math.isfinite(self.tau_s)
+
     def __str__(self) -> str:
+        if not self.relaxes:
+            return f"{self.title}: no relaxation found: {NO_RELAXATION}; {self.note}"
         return (
             f"{self.title}: tau {self.tau_s:.0f} +- {self.sigma_tau_s:.0f} s, beta {self.beta:.3f} "
             f"(per-pixel normalisation: {self.tau_pixel_s:.0f} s); {self.note}"
@@ -61,6 +77,8 @@ def analyze_record(path: Path, output: Path | None) -> Iterator[Row]:
     if output is not None and len(holds) > 1:
         message = f"-o takes the results of one hold, {path} has {len(holds)}; name one of {holds[0].parent}"
         raise RunError(message, ExitCode.USAGE)
+    if output is not None:
+        check_replaceable(output)
     for hold in holds:
         with hold_source(hold) as source:
             results = compute(source)
@@ -69,11 +87,21 @@ def analyze_record(path: Path, output: Path | None) -> Iterator[Row]:
 
 def analyze_stack(source: str, output: Path | None, options: "StackOptions") -> Iterator[Row]:
     """Analyse anybody's frames. Raises RunError, InvalidData."""
+    path = Path(source.partition("::")[0])
+    target = output or Path(f"{path.stem}.results.nxs")
+    _check_target(target, path)
     with stack_source(source, _scale(options)) as opened:
         results = compute(opened)
-    target = output or Path(f"{Path(source.partition('::')[0]).stem}.results.nxs")
     write_results_file(target, results_to_entries(results), source)
     yield _row(source, results, f"results in {target}")
+
+
+def _check_target(target: Path, source: Path) -> None:
+    check_replaceable(target)
+    if target.exists() and target.samefile(source):
+        raise RunError(
+            f"{target} has the frames: results never replace data; give another -o", ExitCode.USAGE
+        )
 
 
 def _scale(options: "StackOptions") -> StackScale:
@@ -110,14 +138,26 @@ def _deliver(hold: Path, entries: list[Entry], output: Path | None) -> str:
         write_results_file(output, entries, hold.stem)
         return f"results in {output}"
     if log_paths(hold_stem(hold)):
-        beside = hold.with_name(f"{hold.stem}.results.h5")
-        write_results_file(beside, entries, hold.stem)
-        return f"the hold was never closed; results in {beside}"
+        return f"the hold was never closed; {_write_beside(hold, entries)}"
     there = read_results(hold)
-    if not there:
-        _fill_in(hold, entries)
-        return "the results were missing, now they are in the file"
-    return _comparison(largest_difference(_arrays(entries), _arrays(there)))
+    if there:
+        return _comparison(largest_difference(_arrays(entries), _arrays(there)))
+    return _fill_in(hold.resolve(), entries)
+
+
+def _fill_in(hold: Path, entries: list[Entry]) -> str:
+    if not os.access(hold, os.W_OK):
+        return f"the hold file is write-protected; {_write_beside(hold, entries)}"
+    if not room_to_add(hold, entries):
+        return f"too little room on the disk for a new hold file; {_write_beside(hold, entries)}"
+    add_results(hold, entries)
+    return "the results were missing, now they are in the file"
+
+
+def _write_beside(hold: Path, entries: list[Entry]) -> str:
+    beside = hold.with_name(f"{hold.stem}.results.h5")
+    write_results_file(beside, entries, hold.stem)
+    return f"results in {beside}"
 
 
 def _comparison(difference: float) -> str:
@@ -130,15 +170,6 @@ def _comparison(difference: float) -> str:
 
 def _arrays(entries: list[Entry]) -> dict[str, Any]:
     return {part.path: array for part, array in entries}
-
-
-def _fill_in(hold: Path, entries: list[Entry]) -> None:
-    try:
-        with h5py.File(hold, "r+") as file:
-            write_results(file["entry"], entries)
-            file["entry"].attrs["analysis"] = "complete"
-    except OSError as error:
-        raise RecordError(f"{hold}: results cannot be written: {error}; give -o FILE") from None
 
 
 def _row(title: str, results: Results, note: str) -> Row:

@@ -172,8 +172,8 @@ def _explain(error: Exception) -> int:
         code = ExitCode.INVALID_INPUT
     elif isinstance(error, DeviceError):
         code = ExitCode.DEVICE
-    elif isinstance(error, OSError):
-        code = ExitCode.INVALID_INPUT
+    elif isinstance(error, OSError):  # of the machine: whoever reads input has a message of its own
+        code = ExitCode.INTERNAL
     else:
         raise error
     _complain(str(error))

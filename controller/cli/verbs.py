@@ -1,9 +1,11 @@
 """What each verb of the command line does: load, call, print."""
 
 import json
+import math
 import signal
 import sys
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
@@ -17,6 +19,10 @@ from annealscope.controller.session.prepare import Prepared, prepare
 
 if TYPE_CHECKING:
     from annealscope.controller.engine.commands import CommandQueue
+
+
+STOP_SIGNALS = ("SIGINT", "SIGTERM", "SIGHUP", "SIGBREAK")
+"""Ctrl-C, a polite kill, a terminal that closes, Ctrl-Break on Windows."""
 
 
 @dataclass(frozen=True)
@@ -120,23 +126,27 @@ def request(folder: Path, command: str) -> None:
 
 def analyze(source: str, output: Path | None, options: StackOptions, as_json: bool) -> None:
     """Compute again, and print what came out."""
-    from annealscope.controller.cli.analyze import analyze_record, analyze_stack
+    from annealscope.controller.cli.analyze import NO_RELAXATION, analyze_record, analyze_stack
 
-    path = Path(source)
-    if not Path(source.partition("::")[0]).exists():
+    path, file = Path(source), Path(source.partition("::")[0])
+    if not (file.is_file() or file.is_dir()):
         raise RunError(f"{source}: no such file or run folder", ExitCode.INVALID_INPUT)
     ours = path.is_dir() or path.suffix == ".nxs"
-    rows = analyze_record(path, output) if ours else analyze_stack(source, output, options)
+    rows = []
+    for row in analyze_record(path, output) if ours else analyze_stack(source, output, options):
+        rows.append(row)
+        if not as_json:
+            typer.echo(row)
     if as_json:
         _print_json([row.as_json() for row in rows])
-        return
-    for row in rows:
-        typer.echo(row)
+    if not any(row.relaxes for row in rows):
+        raise RunError(f"{source}: no relaxation time came out: {NO_RELAXATION}", ExitCode.INCOMPLETE)
 
 
 def report(folder: Path) -> None:
     """Write the report."""
-    _report(_run_folder(folder))
+    _check_reportable(folder)
+    _report(folder)
 
 
 def schema() -> None:
@@ -152,11 +162,22 @@ def _report(folder: Path) -> None:
     typer.echo(f"report: {write_report(folder)}")
 
 
-def _run_folder(folder: Path) -> Path:
-    if not (folder / "journal.jsonl").exists():
+def _check_reportable(folder: Path) -> None:
+    """Refuse a folder that says nothing about any run. Raises RunError."""
+    from annealscope.controller.journal import read_journal
+    from annealscope.controller.record.runfolder import RunFolder
+
+    run = RunFolder(folder)
+    if not run.journal.is_file():
         message = f"{folder} is not a run folder: it has no journal.jsonl"
         raise RunError(message, ExitCode.INVALID_INPUT)
-    return folder
+    try:
+        begun = next(read_journal(run.journal), None) is not None
+    except OSError as error:
+        raise RunError(f"{run.journal} cannot be read: {error}", ExitCode.INVALID_INPUT) from None
+    if not begun and not run.holds():
+        message = f"nothing to report in {folder}: journal.jsonl has no intact record, and there are no holds"
+        raise RunError(message, ExitCode.INVALID_INPUT)
 
 
 def _catch_interrupts(commands: "CommandQueue") -> Callable[[], None]:
@@ -164,10 +185,12 @@ def _catch_interrupts(commands: "CommandQueue") -> Callable[[], None]:
 
     def interrupt(number: int, frame: FrameType | None) -> None:
         command = commands.interrupt()
-        sys.stderr.write(f"\nannealscope: {command.value} (again for more)\n")
+        with suppress(OSError, RuntimeError):  # the terminal may be gone, or in the middle of a line
+            sys.stderr.write(f"\nannealscope: {command.value} (again for more)\n")
 
-    signals = [signal.SIGINT, signal.SIGTERM]
-    before = {number: signal.signal(number, interrupt) for number in signals}
+    signals = [getattr(signal, name) for name in STOP_SIGNALS if hasattr(signal, name)]
+    heeded = [number for number in signals if signal.getsignal(number) is not signal.SIG_IGN]  # nohup
+    before = {number: signal.signal(number, interrupt) for number in heeded}
 
     def restore() -> None:
         for number, handler in before.items():
@@ -182,4 +205,13 @@ def _print_warnings(prepared: Prepared) -> None:
 
 
 def _print_json(value: Any) -> None:
-    sys.stdout.write(json.dumps(value, indent=1) + "\n")
+    sys.stdout.write(json.dumps(_finite(value), indent=1, allow_nan=False) + "\n")
+
+
+def _finite(value: Any) -> Any:
+    """Return plain data with null for every NaN and infinity, which JSON does not have."""
+    if isinstance(value, dict):
+        return {key: _finite(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_finite(item) for item in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value

@@ -58,6 +58,8 @@ def read_source(name: str | Path, folder: str = "") -> Source:
 
 def _read(path: Path, text: str) -> bytes:
     try:
+        if path.exists() and not path.is_file():  # a pipe would never end
+            raise OSError("it is a folder, a pipe or a device, not a file")
         with path.open("rb") as file:
             return file.read(MAX_BYTES + 1)
     except (OSError, ValueError) as error:

@@ -9,10 +9,11 @@ from typing import Any
 import numpy as np
 
 from annealscope.analysis.ecm import EcmAnalysis, EcmSpec
-from annealscope.analysis.speckle_size import aperture_from_speckles
-from annealscope.analysis.values import FrameBlock, Results, uniform_block
+from annealscope.analysis.speckle_size import FWHM_TIMES_APERTURE, aperture_from_speckles
+from annealscope.analysis.values import FrameBlock, InvalidData, Results, uniform_block
 from annealscope.controller.ecm_setup import block_of, ecm_spec
-from annealscope.controller.offline.stacks import open_stack
+from annealscope.controller.offline.stacks import Frames, open_stack
+from annealscope.controller.record.framelog import RecordError
 from annealscope.controller.record.holdreader import HoldReader
 from annealscope.controller.threads import use_threads_for
 
@@ -61,8 +62,15 @@ def compute(source: Source, progress: Progress = lambda done, total: None) -> Re
 def hold_source(path: Path) -> Iterator[Source]:
     """Open a hold of a run: its file, or the frame log when the hold was never closed. Raises RecordError."""
     with HoldReader(path) as hold:
-        blocks = (block_of(*arrays) for arrays in hold.iter_blocks(BLOCK_FRAMES))
-        yield Source(hold.info.title, ecm_spec(hold.info), hold.n_frames, blocks)
+        yield Source(hold.info.title, ecm_spec(hold.info), hold.n_frames, _hold_blocks(path, hold))
+
+
+def _hold_blocks(path: Path, hold: HoldReader) -> Iterator[FrameBlock]:
+    try:
+        for arrays in hold.iter_blocks(BLOCK_FRAMES):
+            yield block_of(*arrays)
+    except OSError as error:
+        raise RecordError(f"the frames of {path} cannot be read: {error}; is its disk all right?") from None
 
 
 @contextmanager
@@ -72,13 +80,14 @@ def stack_source(source: str, scale: StackScale) -> Iterator[Source]:
         yield Source(source, _stack_spec(frames, scale), len(frames), _stack_blocks(frames, scale.period_s))
 
 
-def _stack_spec(frames: Any, scale: StackScale) -> EcmSpec:
+def _stack_spec(frames: Frames, scale: StackScale) -> EcmSpec:
     aperture_per_nm = scale.aperture_per_nm
     if aperture_per_nm is None:
-        first = np.asarray(frames[:FRAMES_TO_MEASURE_SPECKLES])
-        aperture_per_nm = aperture_from_speckles(first, scale.pixel_nm)
+        aperture_per_nm = aperture_from_speckles(frames[:FRAMES_TO_MEASURE_SPECKLES], scale.pixel_nm)
+    else:
+        _check_speckles(aperture_per_nm, scale.pixel_nm, frames.shape[1:])
     return EcmSpec(
-        shape=(int(frames.shape[1]), int(frames.shape[2])),
+        shape=frames.shape[1:],
         period_s=scale.period_s,
         exposure_s=scale.period_s,
         pixel_nm=scale.pixel_nm,
@@ -90,9 +99,20 @@ def _stack_spec(frames: Any, scale: StackScale) -> EcmSpec:
     )
 
 
-def _stack_blocks(frames: Any, period_s: float) -> Iterator[FrameBlock]:
+def _check_speckles(aperture_per_nm: float, pixel_nm: float, shape: tuple[int, int]) -> None:
+    """Refuse an aperture whose speckles cannot be seen in such frames. Raises InvalidData."""
+    speckle_px = FWHM_TIMES_APERTURE / aperture_per_nm / pixel_nm
+    if not 1 <= speckle_px <= min(shape):
+        raise InvalidData(
+            f"an aperture of {aperture_per_nm:g} 1/nm makes speckles of {speckle_px:.3g} pixels: they must "
+            f"be at least 1 pixel wide and fit in the frame of {shape[0]} x {shape[1]}; check the aperture "
+            f"and the pixel size ({pixel_nm:g} nm)"
+        )
+
+
+def _stack_blocks(frames: Frames, period_s: float) -> Iterator[FrameBlock]:
     for first in range(0, len(frames), BLOCK_FRAMES):
-        yield uniform_block(np.asarray(frames[first : first + BLOCK_FRAMES]), period_s, first)
+        yield uniform_block(frames[first : first + BLOCK_FRAMES], period_s, first)
 
 
 def largest_difference(one: dict[str, Any], other: dict[str, Any]) -> float:

@@ -1,5 +1,6 @@
 """Frame stacks that other programs wrote: ``.npy``, ``FILE.h5::dataset``, ``.tif``."""
 
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
@@ -7,6 +8,7 @@ from typing import Any
 
 import h5py
 import numpy as np
+import numpy.typing as npt
 import tifffile
 
 from annealscope.controller.errors import ExitCode, RunError
@@ -34,8 +36,8 @@ def open_stack(source: str) -> Iterator[Any]:
 
     Yields
     ------
-    array-like
-        Shape (n, ny, nx); slices of it are arrays.
+    Frames
+        Shape (n, ny, nx); slices of it are arrays, and raise BadStack when they cannot be read.
 
     Raises
     ------
@@ -47,12 +49,40 @@ def open_stack(source: str) -> Iterator[Any]:
     if not path.is_file():
         raise BadStack(f"{name}: no such file")
     with ExitStack() as opened:
-        try:
+        with _blamed_on(source):
             frames = opened.enter_context(_opener(path, dataset))
             _check(source, frames)
-        except (OSError, ValueError, EOFError, KeyError, tifffile.TiffFileError) as error:
-            raise BadStack(f"{source} cannot be read: {error}") from None
-        yield frames
+        yield Frames(source, frames)
+
+
+class Frames:
+    """A stack of frames; slices are read when they are asked for."""
+
+    def __init__(self, source: str, stored: Any) -> None:
+        self.shape: tuple[int, int, int] = tuple(stored.shape)
+        self._source = source
+        self._stored = stored
+
+    def __len__(self) -> int:
+        return self.shape[0]
+
+    def __getitem__(self, rows: slice) -> npt.NDArray[Any]:
+        with _blamed_on(self._source):
+            return np.asarray(self._stored[rows])
+
+
+@contextmanager
+def _blamed_on(source: str) -> Iterator[None]:
+    """Turn whatever decoders raise on damaged files, from TokenError to zlib.error, into a BadStack."""
+    try:
+        yield
+    except BadStack:
+        raise
+    except Exception as error:
+        raise BadStack(
+            f"{source} cannot be read: {str(error) or type(error).__name__}; is the file damaged, "
+            "or not what its name says?"
+        ) from None
 
 
 def _opener(path: Path, dataset: str) -> Any:
@@ -80,14 +110,27 @@ def _tiff(path: Path) -> Iterator[Any]:
     with tifffile.TiffFile(path) as file:
         if not file.series:
             raise BadStack(f"{path}: no image in this TIFF file")
+        _check_pages(path, file)
         yield _TiffStack(file)
+
+
+def _check_pages(path: Path, file: tifffile.TiffFile) -> None:
+    """Refuse pages of several kinds: nothing says which of them are the frames."""
+    kinds: Counter[str] = Counter()
+    for series in file.series:
+        kinds[f"{series.keyframe.shape} {series.keyframe.dtype}"] += len(series.pages)
+    if len(kinds) > 1:
+        found = " and ".join(f"{count} of {kind}" for kind, count in kinds.items())
+        raise BadStack(
+            f"{path}: all pages must have one shape and type, there are {found}; save the frames alone"
+        )
 
 
 class _TiffStack:
     """The pages of a TIFF file as something that can be sliced."""
 
     def __init__(self, file: tifffile.TiffFile) -> None:
-        self._pages = file.series[0].pages
+        self._pages = [page for series in file.series for page in series.pages]
         page = file.series[0].keyframe
         self.shape = (len(self._pages), *page.shape)
         self.dtype = np.dtype(page.dtype)
@@ -130,7 +173,7 @@ def _example(file: h5py.File) -> str:
 
 
 def _check(source: str, frames: Any) -> None:
-    shape = tuple(frames.shape)
+    shape = tuple(frames.shape or ())
     if len(shape) != 3 or min(shape) < 1:
         raise BadStack(f"{source}: a stack has the shape (frames, y, x), this has {shape}")
     if np.dtype(frames.dtype).kind not in "uif":

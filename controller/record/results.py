@@ -1,6 +1,9 @@
 """Results in an HDF5 file: the same names below ``/entry`` in a hold file and in ``analyze -o``."""
 
+import os
+import shutil
 from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -8,6 +11,8 @@ import h5py
 import numpy as np
 import numpy.typing as npt
 
+from annealscope.controller.errors import ExitCode
+from annealscope.controller.record.durable import move_into_place
 from annealscope.controller.record.framelog import RecordError
 from annealscope.controller.stream.messages import ArrayPart
 
@@ -15,6 +20,12 @@ Entry = tuple[ArrayPart, npt.NDArray[Any] | None]
 
 _LISTED = "results"
 """Attribute of the entry that names its groups of results."""
+
+RESULTS = "results"
+"""Kind of our files that hold results and nothing else."""
+
+SPARE_BYTES = 16 * 2**20
+"""Left free on a disk, for what HDF5 needs besides the numbers."""
 
 _OURS = frozenset({"NX_class", "units", "interpretation"})
 """Attributes that `write_results` sets by itself."""
@@ -77,13 +88,67 @@ def results_in(entry: h5py.Group) -> list[Entry]:
 
 
 def write_results_file(path: Path, entries: Iterable[Entry], title: str) -> None:
-    """Write a new file that holds results and nothing else."""
-    with h5py.File(path, "w") as file:
-        start_file(file, "results", title)
+    """Write a file that holds results and nothing else, in one step.
+
+    Raises
+    ------
+    RecordError
+        Something else is in the place, see `check_replaceable`, or the file cannot be written.
+    """
+    entries = list(entries)
+    check_replaceable(path)
+    if not _has_room(path.parent, entries):
+        raise RecordError(
+            f"{path}: results cannot be written, the disk is full; free some room, or name a file on another "
+            "disk with -o",
+            ExitCode.INTERNAL,
+        )
+    with _in_place_of(path) as temporary, h5py.File(temporary, "w") as file:
+        start_file(file, RESULTS, title)
         write_results(file["entry"], entries)
         default = next((name for name in ("g2", "ttcf") if name in file["entry"]), None)
         if default:
             file["entry"].attrs["default"] = default
+
+
+def check_replaceable(path: Path) -> None:
+    """Refuse a place for results that holds anything but earlier results. Raises RecordError."""
+    if not path.parent.is_dir():
+        raise RecordError(
+            f"{path}: results cannot be written, there is no folder {path.parent}; make it, or name another "
+            "file with -o",
+            ExitCode.USAGE,
+        )
+    if path.exists() and not _is_results_file(path):
+        raise RecordError(
+            f"{path} exists and is not a file of results: only those are replaced, never data; name another "
+            "file with -o",
+            ExitCode.USAGE,
+        )
+
+
+def add_results(hold: Path, entries: Iterable[Entry]) -> None:
+    """Write results into a closed hold file.
+
+    The file may be the only record of its frames, so it is never open for writing: a copy is, and takes its
+    place when it is complete, on the disk, and readable.
+
+    Raises
+    ------
+    RecordError
+        The copy cannot be written or read back; the hold file is as it was.
+    """
+    with _in_place_of(hold) as copy:
+        shutil.copy2(hold, copy)
+        with h5py.File(copy, "r+") as file:
+            write_results(file["entry"], entries)
+            file["entry"].attrs["analysis"] = "complete"
+        read_results(copy)
+
+
+def room_to_add(hold: Path, entries: Iterable[Entry]) -> bool:
+    """Say whether the disk has room for what `add_results` does."""
+    return _has_room(hold.parent, entries, besides=hold.stat().st_size)
 
 
 def start_file(file: h5py.File, kind: str, title: str) -> h5py.Group:
@@ -106,6 +171,38 @@ def nexus_group(parent: h5py.Group, name: str, nexus_class: str, **attrs: Any) -
     group.attrs["NX_class"] = nexus_class
     group.attrs.update(attrs)
     return group
+
+
+def _has_room(folder: Path, entries: Iterable[Entry], besides: int = 0) -> bool:
+    """Ask before writing: on a disk that is full to the last byte HDF5 crashes instead of raising."""
+    size = sum(array.nbytes for _, array in entries if array is not None)
+    return shutil.disk_usage(folder).free >= size + besides + SPARE_BYTES
+
+
+@contextmanager
+def _in_place_of(path: Path) -> Iterator[Path]:
+    """Give the name of a temporary file, which takes the name of another when the work on it is done."""
+    temporary = path.with_name(f"{path.name}.{os.getpid()}.tmp")
+    try:
+        yield temporary
+        move_into_place(temporary, path)
+    except (OSError, RuntimeError) as error:  # RuntimeError: HDF5 cannot close a file on a full disk
+        raise RecordError(
+            f"{path}: results cannot be written: {error}; nothing was changed, name another file with -o",
+            ExitCode.INTERNAL,
+        ) from None
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def _is_results_file(path: Path) -> bool:
+    if not path.is_file():  # opening a pipe would never end
+        return False
+    try:
+        with h5py.File(path, "r") as file:
+            return bool(file.attrs.get("format") == f"annealscope/{RESULTS}")
+    except OSError:
+        return False
 
 
 def _remove_results(entry: h5py.Group) -> None:

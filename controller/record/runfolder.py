@@ -21,6 +21,9 @@ from annealscope.controller.record.results import nexus_group, start_file
 BELIEVED = "corrected"
 """The estimator whose relaxation times are the ones to believe."""
 
+CLOCKS_DISAGREE_S = 60.0
+"""A process born so long after ``live.json`` was written is another one that was given the same number."""
+
 HoldState = Literal["open", "closed", "crashed"]
 
 
@@ -104,8 +107,12 @@ class RunFolder:
     def is_running(self) -> bool:
         """Say whether the program that writes this run is still there."""
         try:
-            return psutil.pid_exists(int(json.loads(self.live.read_text(encoding="utf-8"))["pid"]))
-        except (OSError, ValueError, KeyError, TypeError):
+            pid = int(json.loads(self.live.read_text(encoding="utf-8"))["pid"])
+            written_s = self.live.stat().st_mtime
+            return psutil.Process(pid).create_time() <= written_s + CLOCKS_DISAGREE_S
+        except psutil.AccessDenied:
+            return True
+        except (psutil.NoSuchProcess, OSError, ValueError, KeyError, TypeError, OverflowError):
             return False
 
 

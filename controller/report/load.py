@@ -150,13 +150,22 @@ def _planned_holds(folder: Path) -> Iterable[str]:
             yield str(step.get("name"))
 
 
+def _damage(journal: Path, records: int) -> Iterable[str]:
+    """Say so when a journal has more lines, a torn last one included, than intact records."""
+    if not journal.is_file():
+        return
+    content = journal.read_bytes()
+    if not content:
+        yield "journal.jsonl is empty."
+    elif content.count(b"\n", 0, -1) + 1 > records:
+        yield f"journal.jsonl is damaged after record {records}; what follows was not used."
+
+
 def _missing(folder: Path, records: Records) -> Iterable[str]:
     for name in ("journal.jsonl", "protocol.yaml", "plan.json", "environment.json"):
         if not (folder / name).is_file():
             yield f"{name} is not in the run folder."
-    journal = folder / "journal.jsonl"
-    if journal.is_file() and journal.read_bytes().count(b"\n") > len(records):
-        yield f"journal.jsonl is damaged after record {len(records)}; what follows was not used."
+    yield from _damage(folder / "journal.jsonl", len(records))
     names = {str(record.get("name")) for record in records if record["kind"] == "hold_opened"}
     for name in _planned_holds(folder):
         if name not in names:

@@ -80,5 +80,5 @@ def prepare(protocol_name: str | Path, rig_name: str | Path, folder: Path) -> Pr
 
 def _existing(folder: Path) -> Path:
     """Return the nearest folder that is there: the disk on which a new one will be."""
-    folder = folder.resolve()
+    folder = folder.absolute()  # not resolved: there may be a loop of links on the way
     return next(place for place in (folder, *folder.parents) if place.exists())
