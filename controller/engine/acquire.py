@@ -142,7 +142,7 @@ class Acquire:
         )
 
     def _in_pause(self, bench: Bench) -> bool:
-        """Say whether this is the pause after the newest frame; where later ones are, only the camera knows."""
+        """Say whether this is the pause after the newest frame: where later ones are the camera knows."""
         since_start_s = bench.now_s - self._last_start_s + _INSTANT_S
         pause_s = self.step.period_s - self.step.exposure_s
         return self.step.exposure_s <= since_start_s <= self.step.exposure_s + (1.0 - KEEP_CLEAR) * pause_s
