@@ -102,15 +102,23 @@ class Acquire:
         )
 
     def _take(self, bench: Bench) -> None:
-        frame = self._camera(bench).next_frame(0.0)
-        if frame is not None:
-            bench.stream.send(frame, self._shift_at(frame.t_start_s), beam_on=True)
-            self.frames = frame.seq + 1
-            self._last_start_s = frame.t_start_s
-        elif bench.now_s > self._due_s() + FROZEN_PERIODS * self.step.period_s:
-            late_s = bench.now_s - self._due_s()
+        """Take the frame that is due. Raises DeviceError when the camera seems frozen."""
+        if self._fetch(bench):
+            return
+        late_s = bench.now_s - self._due_s()
+        if late_s > FROZEN_PERIODS * self.step.period_s:
             message = f"no frame {self.frames}, {late_s:.1f} s after the end of its exposure; is it frozen?"
             raise DeviceError(f"{self._camera(bench).name}: {message}")
+
+    def _fetch(self, bench: Bench) -> bool:
+        """Hand the next finished frame on, if there is one."""
+        frame = self._camera(bench).next_frame(0.0)
+        if frame is None:
+            return False
+        bench.stream.send(frame, self._shift_at(frame.t_start_s), beam_on=True)
+        self.frames = frame.seq + 1
+        self._last_start_s = frame.t_start_s
+        return True
 
     def _due_s(self) -> float:
         """When the next frame should be there."""
@@ -170,13 +178,8 @@ class Acquire:
 
     def _fetch_rest(self, bench: Bench) -> None:
         """Take the frames that were finished before the camera stopped, but no more than were planned."""
-        before = -1
-        while before < self.frames < self.step.frames:
-            before = self.frames
-            frame = self._camera(bench).next_frame(0.0)
-            if frame is not None:
-                bench.stream.send(frame, self._shift_at(frame.t_start_s), beam_on=True)
-                self.frames = frame.seq + 1
+        while self.frames < self.step.frames and self._fetch(bench):
+            pass
 
     def _closed(self, bench: Bench) -> bool:
         closed = bench.stream.closed_hold(self.step.hold)
