@@ -1,6 +1,7 @@
 """The engine on virtual time: whatever happens, it ends with the heater off and the beam blanked."""
 
 import math
+import time
 
 import pytest
 from engine_bench import PROTOCOL, BenchRun, MemoryStream
@@ -404,3 +405,19 @@ def test_lost_frames_make_the_run_incomplete(tmp_path):
     assert "lost: 3 frames" in outcome.why
     assert run.records("run_ended")[0]["exit_code"] == ExitCode.INCOMPLETE
     assert run.records("hold_closed")[0]["lost"] == 3
+
+
+def test_a_camera_that_cannot_be_armed_leaves_no_hold_to_wait_for(tmp_path):
+    run = BenchRun(tmp_path)
+    started = time.monotonic()
+
+    def refuses(spec):
+        raise DeviceError("camera: no such exposure")
+
+    run.rig.camera.arm = refuses
+    outcome = run.run()
+
+    assert (outcome.exit_code, outcome.why) == (ExitCode.DEVICE, "camera: no such exposure")
+    assert time.monotonic() - started < 20
+    assert run.stream.opened == []
+    assert run.is_safe

@@ -39,6 +39,8 @@ class Acquire:
         """Frames before this one were exposed before the last move: their displacement says nothing new."""
         self._shifts: deque[tuple[float, Pair]] = deque(maxlen=SHIFTS_KEPT)
         """When the image shift was set, and to what: a frame fetched late was taken before the last move."""
+        self._announced = False
+        """A hold was opened, so a file will come of it."""
         self._reason = "complete"
         self._over_limit = False
 
@@ -91,6 +93,7 @@ class Acquire:
     def _announce(self, bench: Bench) -> None:
         opening = bench.opening(self.step, bench.settled_s, bench.now_s)
         bench.stream.open_hold(opening)
+        self._announced = True
         bench.journal.write(
             "hold_opened",
             hold=opening.hold,
@@ -173,7 +176,8 @@ class Acquire:
         self._camera(bench).stop()
         bench.microscope.blank(True)
         self._fetch_rest(bench)
-        bench.stream.close_hold(self._reason)
+        if self._announced:
+            bench.stream.close_hold(self._reason)
         self._enter(bench, "closing")
 
     def _fetch_rest(self, bench: Bench) -> None:
@@ -182,6 +186,8 @@ class Acquire:
             pass
 
     def _closed(self, bench: Bench) -> bool:
+        if not self._announced:
+            return True
         closed = bench.stream.closed_hold(self.step.hold)
         if closed is None:
             return False
