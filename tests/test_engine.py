@@ -180,6 +180,7 @@ def test_drift_beyond_the_limit_is_flagged_once(tmp_path):
     flags = [record for record in run.records("guard") if record["guard"] == "drift"]
     assert len(flags) == 1
     assert "6.00 nm" in flags[0]["message"]
+    assert flags[0]["action"] == "flag"
 
 
 def test_without_drift_correction_nothing_is_steered(tmp_path):
@@ -421,3 +422,12 @@ def test_a_camera_that_cannot_be_armed_leaves_no_hold_to_wait_for(tmp_path):
     assert time.monotonic() - started < 20
     assert run.stream.opened == []
     assert run.is_safe
+
+
+def test_drift_beyond_the_warning_is_said_once(tmp_path):
+    run = BenchRun(tmp_path, MemoryStream(measured_nm=(0.0, -2.0)))
+
+    run.run()
+
+    said = [record for record in run.records("guard") if record["guard"] == "drift"]
+    assert [record["action"] for record in said] == ["warn"]

@@ -188,7 +188,7 @@ def test_an_analyst_that_never_comes_back_costs_the_results_only(tmp_path):
     stdout, stderr = process.communicate(timeout=30)
 
     assert process.returncode == 7, stderr
-    assert "results are missing" in stdout
+    assert "no results in holds/01_ecm_100C.nxs" in stdout
     with h5py.File(_hold(run)) as file:
         assert file["entry"].attrs["analysis"] == "missing"
         assert np.array_equal(file["entry/instrument/detector/seq"], np.arange(600))

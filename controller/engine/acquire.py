@@ -6,7 +6,7 @@ from collections import deque
 from annealscope.controller.engine.bench import Bench
 from annealscope.controller.engine.ports import Pair
 from annealscope.controller.engine.steps import TICK_STEADY_S
-from annealscope.controller.planning import AcquireStep
+from annealscope.controller.planning import AcquireStep, DriftPlan
 from annealscope.controller.stream.messages import DriftRow, HoldClosed
 from annealscope.drivers.interfaces import Camera, DeviceError, FrameSpec
 
@@ -42,7 +42,8 @@ class Acquire:
         self._announced = False
         """A hold was opened, so a file will come of it."""
         self._reason = "complete"
-        self._over_limit = False
+        self._excursion = ""
+        """What was said about the displacement that goes on now."""
 
     def start(self, bench: Bench) -> None:
         """Go to the region, unblank, announce the hold, start the camera."""
@@ -130,10 +131,10 @@ class Acquire:
 
     def _steer(self, bench: Bench) -> None:
         """Move the image by the newest drift row, but only while no exposure runs."""
-        row = bench.stream.newest_drift()
-        if row is None or row.seq < self._first_fresh_seq or self.step.drift is None:
+        drift, row = self.step.drift, bench.stream.newest_drift()
+        if drift is None or row is None or row.seq < self._first_fresh_seq:
             return
-        self._watch_limit(bench, row)
+        self._watch_limit(bench, drift, row)
         if not self._in_pause(bench):
             return
         self._first_fresh_seq = row.seq + 1
@@ -163,14 +164,14 @@ class Acquire:
         periods = (bench.now_s - self._last_start_s - _INSTANT_S) / self.step.period_s
         return self.frames - 1 + math.ceil(periods)
 
-    def _watch_limit(self, bench: Bench, row: DriftRow) -> None:
-        """Flag, once for each excursion, a residual displacement beyond the protocol's limit."""
+    def _watch_limit(self, bench: Bench, drift: DriftPlan, row: DriftRow) -> None:
+        """Say, once for each excursion, that a raw frame lies beyond the protocol's `warn` or `limit`."""
         drift_nm = max(abs(row.measured_nm[0]), abs(row.measured_nm[1]))
-        over = self.step.drift is not None and drift_nm > self.step.drift.limit_nm
-        if over and not self._over_limit:
+        excursion = "flag" if drift_nm > drift.limit_nm else "warn" if drift_nm > drift.warn_nm else ""
+        if excursion and excursion != self._excursion:
             message = f"frame {row.seq} lies {drift_nm:.2f} nm from the reference"
-            bench.journal.write("guard", guard="drift", message=message, action="flag")
-        self._over_limit = over
+            bench.journal.write("guard", guard="drift", message=message, action=excursion)
+        self._excursion = excursion
 
     def _close(self, bench: Bench) -> None:
         self._camera(bench).stop()

@@ -140,9 +140,9 @@ def create(path: Path) -> RunFolder:
     return run
 
 
-def open_run(path: Path) -> RunFolder:
+def open_run(path: Path | str) -> RunFolder:
     """Return a run folder for reading. Raises RecordError when it is none."""
-    run = RunFolder(path.resolve())
+    run = RunFolder(Path(path).resolve())
     if not run.holds_folder.is_dir():
         raise RecordError(
             f"{path} is not a run folder: it has no folder holds/ in it", ExitCode.INVALID_INPUT
