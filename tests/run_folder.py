@@ -30,6 +30,7 @@ class FakeHold:
     speckles: int = 400
     results: bool = True
     simulated: bool = True
+    flags: int = 0
 
     @property
     def name(self) -> str:
@@ -59,6 +60,8 @@ class FakeRun:
     holds: tuple[FakeHold, ...] = PAPER_HOLDS
     protocol: str = "AMZ4 in situ annealing"
     outcome: str | None = "success"
+    why: str = "the protocol was carried out to its end"
+    exit_code: int = 0
     clock: VirtualClock = field(default_factory=lambda: VirtualClock(1_795_000_000.0))
 
     def write(self) -> Path:
@@ -67,7 +70,9 @@ class FakeRun:
         (self.folder / "protocol.yaml").write_text(f"schema_version: 1\nname: {self.protocol}\n")
         environment = {
             "python": "3.12.1",
-            "numpy": "2.1.0",
+            "packages": {"annealscope": "0.1.0", "numpy": "2.1.0"},
+            "seed": 7,
+            "speed": "virtual",
             "platform": {"system": "Linux", "hostname": "secret-pc"},
         }
         (self.folder / "environment.json").write_text(json.dumps(environment))
@@ -99,11 +104,11 @@ class FakeRun:
             self._dwell(journal, here_degC, hold.frames * hold.period_s)
             journal.write(
                 "hold_closed", hold=hold.ordinal, path=f"holds/{hold.name}.nxs",
-                frames=hold.frames - len(hold.lost), analysis="complete" if hold.results else "missing",
-                reason="planned",
+                frames=hold.frames - len(hold.lost), lost=len(hold.lost),
+                analysis="complete" if hold.results else "missing", reason="planned",
             )  # fmt: skip
         if self.outcome:
-            journal.write("run_ended", outcome=self.outcome, why="", exit_code=0)
+            journal.write("run_ended", outcome=self.outcome, why=self.why, exit_code=self.exit_code)
 
     def _ramp(self, journal: Journal, start: float, stop: float) -> None:
         for degC in np.linspace(start, stop, 40):
@@ -155,6 +160,7 @@ def write_fits(entry: Any, hold: FakeHold) -> None:
     """Store the fits as groups of attributes."""
     common = {"amplitude": 0.1, "baseline": 0.0, "sigma_tau_s": hold.sigma_s, "sigma_beta": 0.02, "flags": 0}
     corrected = {"tau_s": hold.estimate_s, "beta": hold.beta, "model": "finite", "range": "half"}
+    corrected["flags"] = hold.flags
     plain = {"tau_s": 0.8 * hold.tau_s, "beta": hold.beta + 0.07, "model": "kww", "range": "first1"}
     for name, fit in {"corrected": corrected, "pixel": plain, "ratio": plain}.items():
         entry.create_group(f"kww/{name}").attrs.update(common | fit)
@@ -182,6 +188,7 @@ def results(hold: FakeHold, rng: np.random.Generator) -> dict[str, Any]:
         "g2/ttcf": g2,
         "ttcf/value": decay + 0.004 * rng.normal(size=decay.shape) + np.eye(200),
         "ttcf/t": ages,
+        "ttcf/segment": np.zeros(200, dtype=np.int64),
         "drift/t": np.delete(np.arange(hold.frames), hold.lost) * hold.period_s,
         "drift/measured_nm": jitter,
         "drift/applied_nm": jitter - path,

@@ -20,15 +20,32 @@ from hypothesis import strategies as st
 from record_samples import ecm_entries, frame, open_hold
 from run_folder import PAPER_HOLDS, FakeHold, FakeRun
 
+from annealscope.analysis.fit_spec import FitFlag
 from annealscope.controller.record.holdfile import HoldWriter
-from annealscope.controller.report.figures_map import histogram, without_diagonal
+from annealscope.controller.report.figures_hold import figure_drift, figure_g2, running_median
+from annealscope.controller.report.figures_map import (
+    blocks,
+    figure_tau_map,
+    figure_two_time,
+    histogram,
+    without_diagonal,
+)
+from annealscope.controller.report.figures_run import figure_tau_of_temperature
 from annealscope.controller.report.load import load_run
 from annealscope.controller.report.load_hold import load_hold
 from annealscope.controller.report.numbers import duration, pm
 from annealscope.controller.report.page import headline, write_report
 from annealscope.controller.report.plates import Plate
 from annealscope.controller.report.style import round_length, shrink
-from annealscope.controller.report.summary import Fit, HoldSummary, TauMap, Truth
+from annealscope.controller.report.summary import (
+    REASONS,
+    DriftTrace,
+    Fit,
+    HoldSummary,
+    TauMap,
+    Truth,
+    TwoTimeCorrelation,
+)
 
 SMALL = FakeHold(2, 100, 485, 0.68, frames=300, period_s=10, side=48, lost=(40, 41, 90))
 PLATES = {"g2", "tau_map", "two_time", "dark_field", "drift"}
@@ -114,16 +131,17 @@ def test_numbers_of_the_page_are_those_of_the_files(finished: Path) -> None:
     with h5py.File(finished / "holds" / f"{SMALL.name}.nxs") as file:
         entry = file["entry"]
         assert shown["τ corrected ± σ"] == entry["kww/corrected"].attrs["tau_s"]
-        assert shown["β"] == entry["kww/corrected"].attrs["beta"]
-        assert shown["τ per pixel"] == entry["kww/pixel"].attrs["tau_s"]
-        assert shown["Planted"] == entry["sample/truth"].attrs["tau_s"]
+        assert shown["β ± σ"] == entry["kww/corrected"].attrs["beta"]
+        assert shown["τ per pixel (reads short)"] == entry["kww/pixel"].attrs["tau_s"]
+        assert shown["Truth (simulated)"] == entry["sample/truth"].attrs["tau_s"]
         assert shown["Frames"] == len(entry["instrument/detector/seq"]) == SMALL.frames - 3
         residual_nm = np.hypot(*entry["drift/residual_nm"][()].T).max()
     assert shown["Residual drift"] == pytest.approx(residual_nm)
     assert shown["Lost frames"] == 3
     assert shown["Duration"] == pytest.approx(SMALL.frames * SMALL.period_s)
     z = np.log(SMALL.estimate_s / SMALL.tau_s) * SMALL.estimate_s / SMALL.sigma_s
-    assert shown["Verdict"] == pytest.approx(z)
+    assert shown["Agrees with truth?"] == pytest.approx(z)
+    assert shown["T/τ"] == pytest.approx(SMALL.frames * SMALL.period_s / SMALL.estimate_s)
     assert f"{SMALL.estimate_s:.0f} ± " in page_of(finished)
 
 
@@ -163,6 +181,10 @@ def test_provenance_without_the_machine(finished: Path) -> None:
     page = page_of(finished)
     assert "secret-pc" not in page
     assert "2.1.0" in page
+    facts = re.findall(r"<dt>([^<]*)</dt><dd>([^<]*)</dd>", page)
+    assert [value for _, value in facts].count("0.1.0") == 1
+    assert [key for key, _ in facts].count("seed") == 1
+    assert "speed" not in dict(facts)
     assert re.search(r"protocol sha256</dt><dd>[0-9a-f]{64}<", page)
 
 
@@ -184,7 +206,7 @@ def test_a_run_without_results_still_has_a_report(tmp_path: Path, outcome: str |
     assert "no KWW fits" in page
     assert "annealscope analyze" in page
     assert "closed without results" in page
-    assert "Planted" not in page
+    assert "Truth" not in page
 
 
 def test_an_empty_folder_has_a_report_that_says_what_is_missing(tmp_path: Path) -> None:
@@ -208,8 +230,9 @@ def test_missing_and_unreadable_hold_files_are_named(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     "part",
-    ["g2", "g2/pairs", "kww", "kww/corrected", "ttcf", "map", "map/flags", "map/x_nm", "drift/residual_nm",
-     "drift/t", "drift", "instrument/detector/data", "instrument/detector", "instrument/open_hold", "sample"],
+    ["g2", "g2/pairs", "kww", "kww/corrected", "ttcf", "ttcf/segment", "map", "map/flags", "map/x_nm",
+     "drift/residual_nm", "drift/t", "drift", "instrument/detector/data", "instrument/detector",
+     "instrument/open_hold", "sample"],
 )  # fmt: skip
 @pytest.mark.usefixtures("undrawn")
 def test_any_part_of_a_hold_may_be_missing(finished: Path, tmp_path: Path, part: str) -> None:
@@ -332,13 +355,144 @@ def test_segments_and_invalid_frames_are_counted(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("tau_s", "sigma_s", "verdict"),
-    [(500, 20, "inside 4 σ (z = +0.8)"), (700, 20, "outside 4 σ (z = +12.8)"), (500, float("nan"), "–")],
+    ("tau_s", "sigma_s", "verdict", "kind"),
+    [
+        (500, 20, "yes (z = +0.8)", "good"),
+        (430, 17, "unclear (z = −3.0)", ""),
+        (700, 20, "no (z = +12.8)", "bad"),
+        (500, float("nan"), "–", ""),
+    ],
 )
-def test_verdict_against_the_planted_truth(tau_s: float, sigma_s: float, verdict: str) -> None:
+def test_agreement_with_the_truth(tau_s: float, sigma_s: float, verdict: str, kind: str) -> None:
     fit = Fit(tau_s=tau_s, beta=0.7, sigma_tau_s=sigma_s)
     hold = HoldSummary(2, "02_ecm", fits={"corrected": fit}, truth=Truth(485, 0.68))
-    assert headline(hold)["verdict"].text == verdict
+    cell = headline(hold)["verdict"]
+    assert (cell.text, cell.kind) == (verdict, kind)
+
+
+def test_every_flag_but_the_hint_has_words() -> None:
+    assert set(REASONS) == set(FitFlag) - {FitFlag.RESIDUAL_RUNS}
+
+
+@pytest.mark.parametrize(
+    ("flags", "kind", "note", "verdict"),
+    [
+        (FitFlag.RESIDUAL_RUNS, "best", "", "yes (z = +0.8)"),
+        (FitFlag.TOO_SLOW | FitFlag.RESIDUAL_RUNS, "", "flagged: too slow (τ > T/3)", "–"),
+    ],
+)
+def test_a_flagged_fit_is_not_the_number_to_believe(
+    flags: FitFlag, kind: str, note: str, verdict: str
+) -> None:
+    fit = Fit(tau_s=500, beta=0.7, sigma_tau_s=20, sigma_beta=0.02, flags=flags)
+    row = headline(HoldSummary(2, "02_ecm", fits={"corrected": fit}, truth=Truth(485, 0.68)))
+    assert (row["tau"].text, row["tau"].kind, row["tau"].note) == ("500 ± 20 s", kind, note)
+    assert row["beta"].kind == kind
+    assert row["verdict"].text == verdict
+
+
+def test_a_fit_without_a_result_says_why() -> None:
+    fit = Fit(tau_s=float("nan"), beta=float("nan"), flags=FitFlag.NOT_CONVERGED)
+    row = headline(HoldSummary(2, "02_ecm", fits={"corrected": fit}))
+    assert (row["tau"].text, row["tau"].value) == ("–", None)
+    assert row["tau"].note == "flagged: did not converge"
+
+
+def test_flags_reach_the_page_and_the_figures(tmp_path: Path) -> None:
+    hold = replace(SMALL, flags=int(FitFlag.TOO_SLOW))
+    folder = FakeRun(tmp_path / "run", holds=(hold,)).write()
+    (summary,) = load_run(folder).holds
+    assert summary.fits["corrected"].flags == FitFlag.TOO_SLOW
+    series = figure_tau_of_temperature([summary]).axes[0]
+    assert "corrected, flagged" in series.get_legend_handles_labels()[1]
+    labels = figure_g2(summary).axes[0].get_legend_handles_labels()[1]
+    assert any("too slow" in label for label in labels)
+
+
+def test_biased_estimators_are_shown_without_an_error(finished: Path) -> None:
+    (hold,) = load_run(finished).holds
+    assert hold.fits["pixel"].sigma_tau_s > 0
+    assert headline(hold)["tau_pixel"].text == "388 s"
+    labels = figure_g2(hold).axes[0].get_legend_handles_labels()[1]
+    plain, corrected = (
+        next(label for label in labels if f"{fit} fit" in label) for fit in ("plain", "corrected")
+    )
+    assert "±" not in plain
+    assert "±" in corrected
+
+
+def test_frames_lost_after_the_last_recorded_one_are_counted(finished: Path, tmp_path: Path) -> None:
+    (known,) = load_run(finished).holds
+    path = finished / "holds" / f"{SMALL.name}.nxs"
+    hold = load_hold(path, {}, {"frames": known.frames, "lost": 8})
+    assert hold.frames_lost == 8
+    assert (hold.losses[-1].first, hold.losses[-1].frames) == (SMALL.frames, 5)
+    assert load_hold(path, {}, {}).frames_lost == 3
+    assert load_hold(tmp_path / "gone.nxs", {}, {"lost": 8}).frames_lost == 8
+
+
+@pytest.mark.parametrize(
+    ("exit_code", "badge", "sentence"),
+    [(0, "Finished as planned.", None), (9, "not complete", "Lost: 3 frames of holds/02_ecm.nxs.")],
+)
+def test_the_reason_of_an_end_is_a_sentence_that_adds_to_the_badge(
+    tmp_path: Path, exit_code: int, badge: str, sentence: str | None
+) -> None:
+    why = "lost: 3 frames of holds/02_ecm.nxs" if exit_code else "the protocol was carried out to its end"
+    page = write_report(FakeRun(tmp_path / "run", holds=(), why=why, exit_code=exit_code).write()).read_text(
+        "utf-8"
+    )
+    assert badge in page
+    assert (f"<p>{sentence}</p>" in page) == bool(sentence)
+    assert "carried out" not in page
+
+
+@pytest.mark.parametrize(
+    ("title", "setpoint_K", "heading"),
+    [
+        ("ecm at 100 degC", 373.15, "ecm at 100 °C"),
+        ("as cast", 373.15, "100 °C · as cast"),
+        ("", 373.65, "100.5 °C · 02_ecm"),
+    ],
+)
+def test_a_heading_has_the_temperature_once(title: str, setpoint_K: float, heading: str) -> None:
+    assert HoldSummary(2, "02_ecm", title=title, setpoint_K=setpoint_K).heading == heading
+
+
+def test_limits_are_drawn_where_the_measured_displacement_comes_near() -> None:
+    t_s = np.arange(400.0)
+    drift = DriftTrace(t_s, np.stack([t_s / 200, -t_s / 800], axis=1), None, None, warn_nm=1.0, limit_nm=5.0)
+    figure = figure_drift(HoldSummary(2, "02_ecm", drift=drift))
+    measured = figure.axes[0]
+    levels = {line.get_ydata()[0] for line in measured.lines if line.get_linestyle() == "--"}
+    assert levels == {1.0}
+    assert measured.get_title("right") == "warn ±1 nm, limit ±5 nm (off scale)"
+    assert measured.get_ylim()[1] < 3
+
+
+def test_a_running_median_ignores_single_outliers() -> None:
+    values = np.where(np.arange(1000) % 50 == 7, 100.0, 1.0)
+    np.testing.assert_array_equal(running_median(values), 1.0)
+
+
+def test_segments_of_a_two_time_correlation_are_drawn_apart() -> None:
+    segment = np.array([0, 0, 0, 1, 1])
+    t_s = np.array([2.0, 8.0, 14.0, 102.0, 108.0])
+    value = np.where(segment[:, None] == segment, 1.1, np.nan)
+    first, second = blocks(TwoTimeCorrelation(t_s, value, segment))
+    assert (first.start_s, first.stop_s) == (-1.0, 17.0)
+    assert (second.start_s, second.stop_s) == (99.0, 111.0)
+    assert np.isfinite(first.value).all()
+    assert second.value.shape == (2, 2)
+    (axes,) = figure_two_time(HoldSummary(2, "02_ecm", two_time=TwoTimeCorrelation(t_s, value, segment))).axes
+    assert len(axes.images) == 2
+    assert axes.get_xlim() == (-1.0, 111.0)
+
+
+def test_the_histogram_is_read_against_the_same_estimator_of_the_image(finished: Path) -> None:
+    (hold,) = load_run(finished).holds
+    labels = figure_tau_map(hold).axes[1].get_legend_handles_labels()[1]
+    assert "image, pixel: 388 s" in labels
 
 
 @pytest.mark.parametrize(

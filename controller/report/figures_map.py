@@ -1,15 +1,21 @@
 """Figures with two axes of their own: two-time correlation, map of relaxation times, dark-field image."""
 
+from collections.abc import Iterator
+from dataclasses import dataclass
+
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.colors import LogNorm
 from matplotlib.figure import Figure
 
+from annealscope.controller.report.numbers import pm
 from annealscope.controller.report.style import (
     BLUE,
+    GAP,
     GREEN,
     INK,
     MASKED,
+    ORANGE,
     SINGLE_MM,
     Table,
     colour_bar,
@@ -38,11 +44,36 @@ def without_diagonal(value: FloatArray) -> FloatArray:
     shown = value.copy()
     n = len(shown)
     if n < 2:
-        return shown
+        return np.full_like(shown, np.nan)
     beside = np.diagonal(shown, 1)
     i = np.arange(n)
     shown[i, i] = 0.5 * (beside[np.minimum(i, n - 2)] + beside[np.maximum(i - 1, 0)])
     return shown
+
+
+@dataclass(frozen=True)
+class Block:
+    """C(t1, t2) within one segment, as it is drawn."""
+
+    value: FloatArray
+    start_s: float
+    """Beginning of the first bin."""
+
+    stop_s: float
+    """End of the last bin."""
+
+
+def blocks(two_time: TwoTimeCorrelation) -> Iterator[Block]:
+    """Yield the segments without the diagonal and thinned; there is nothing between segments."""
+    steps_s = np.diff(two_time.t_s)[np.diff(two_time.segment) == 0]
+    # A single bin does not say how wide it is; its middle does.
+    bin_s = float(steps_s.min()) if steps_s.size else 2 * float(two_time.t_s[0]) or 1.0
+    for number in np.unique(two_time.segment):
+        member = np.flatnonzero(two_time.segment == number)
+        factor = -(-len(member) // PIXELS_DRAWN)
+        value = shrink(without_diagonal(two_time.value[np.ix_(member, member)]), PIXELS_DRAWN)
+        start_s = float(two_time.t_s[member[0]]) - bin_s / 2
+        yield Block(value, start_s, start_s + bin_s * factor * len(value))
 
 
 def figure_two_time(hold: HoldSummary) -> Figure:
@@ -52,15 +83,17 @@ def figure_two_time(hold: HoldSummary) -> Figure:
     axes.set_title(hold.label)
     if hold.two_time is None:
         return figure
-    t_s = hold.two_time.t_s
-    unit_s, unit = time_unit(float(t_s[-1])) if t_s[-1] < 180 else (60.0, "min")
-    value = shrink(without_diagonal(hold.two_time.value), PIXELS_DRAWN) - 1.0
-    low, high = robust_limits(value)
-    axes.set_facecolor(MASKED)
-    image = axes.imshow(
-        value, origin="lower", extent=(0, t_s[-1] / unit_s) * 2, vmin=low, vmax=high, cmap="viridis"
-    )
-    axes.set(xlabel=f"t₁ / {unit}", ylabel=f"t₂ / {unit}")
+    drawn = list(blocks(hold.two_time))
+    unit_s, unit = time_unit(drawn[-1].stop_s) if drawn[-1].stop_s < 180 else (60.0, "min")
+    low, high = robust_limits(np.concatenate([block.value.ravel() for block in drawn]) - 1.0)
+    axes.set_facecolor(GAP)
+    for block in drawn:
+        edges = (block.start_s / unit_s, block.stop_s / unit_s)
+        image = axes.imshow(
+            block.value - 1.0, origin="lower", extent=edges * 2, vmin=low, vmax=high, cmap="viridis"
+        )
+    whole = (drawn[0].start_s / unit_s, drawn[-1].stop_s / unit_s)
+    axes.set(xlabel=f"t₁ / {unit}", ylabel=f"t₂ / {unit}", xlim=whole, ylim=whole)
     axes.spines[:].set_visible(False)
     colour_bar(axes, image, "C(t₁, t₂) − 1")
     return figure
@@ -86,7 +119,7 @@ def _matrix(data: tuple[FloatArray, FloatArray], rows: str, columns: str, unit: 
 
 
 def figure_tau_map(hold: HoldSummary) -> Figure:
-    """Draw the map of relaxation times, flagged pixels in grey, and the histogram of its values."""
+    """Draw the map of relaxation times, flagged pixels in magenta, and the histogram of its values."""
     figure = new_figure(SINGLE_MM, 122)
     top, bottom = figure.subplots(2, 1, height_ratios=(5, 2))
     top.set_title(hold.label)
@@ -121,23 +154,26 @@ def _draw_histogram(axes: Axes, hold: HoldSummary, tau_map: TauMap) -> None:
     axes.stairs(
         fraction, edges, fill=True, color="#b9c3cf", label=f"{1 - tau_map.flagged_fraction:.1%} of pixels"
     )
-    best = hold.fits.get("corrected")
-    lines = [(float(np.nanmedian(tau_map.tau_s)), "median", INK)] if fraction.any() else []
-    lines += [(best.tau_s, "image, corrected", BLUE)] if best else []
-    lines += [(hold.truth.tau_s, "planted", GREEN)] if hold.truth else []
-    for tau_s, name, color in lines:
-        axes.axvline(
-            tau_s,
-            ymax=0.6,
-            color=color,
-            lw=1.1,
-            label=f"{name}: {tau_s:.0f} s",
-            ls="--" if color == GREEN else "-",
-        )
+    for name, (tau_s, color) in _marks(hold, tau_map).items():
+        style = "--" if color == GREEN else "-"
+        label = f"{name}: {pm(tau_s, unit='s')}"
+        axes.axvline(tau_s, ymax=0.55, color=color, lw=1.1, ls=style, label=label)
     axes.set(xscale="log", xlabel="τ of single pixels / s", ylabel="Fraction of pixels")
-    axes.set_ylim(0, 2.1 * max(fraction.max(), 1e-9))
+    axes.set_ylim(0, 2.2 * max(fraction.max(), 1e-9))
     plain_log(axes.xaxis)
     axes.legend(loc="upper left", ncols=2, columnspacing=1.2)
+
+
+def _marks(hold: HoldSummary, tau_map: TauMap) -> dict[str, tuple[float, str]]:
+    """Return the times that the histogram is read against, in s, and their colours, by name."""
+    marks = {"median": (float(np.nanmedian(tau_map.tau_s)), INK)} if np.isfinite(tau_map.tau_s).any() else {}
+    for name, color in (("pixel", ORANGE), ("corrected", BLUE)):
+        fit = hold.fits.get(name)
+        if fit is not None and np.isfinite(fit.tau_s):
+            marks[f"image, {name}"] = (fit.tau_s, color)
+    if hold.truth is not None:
+        marks["truth"] = (hold.truth.tau_s, GREEN)
+    return marks
 
 
 def table_tau_map(hold: HoldSummary) -> Table:

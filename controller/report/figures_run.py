@@ -11,6 +11,7 @@ from annealscope.controller.report.style import (
     BLUE,
     DOUBLE_MM,
     GREEN,
+    GREY,
     INK,
     ORANGE,
     RED,
@@ -33,7 +34,8 @@ def figure_temperature(run: RunSummary) -> Figure:
             t, run.trace.setpoint_degC, color=ORANGE, lw=2.6, alpha=0.45, label="set", drawstyle="steps-post"
         )
         axes.plot(t, run.trace.measured_degC, color=INK, label="measured")
-        axes.legend(loc="lower right")
+        # Above the names of the holds, where there is never a curve.
+        axes.legend(loc="lower right", bbox_to_anchor=(1, 1.1), ncols=2, borderaxespad=0)
     _mark_holds(axes, run, unit_s)
     axes.set(xlabel=f"Time since the start of the run / {unit}", ylabel="Temperature / °C")
     axes.margins(x=0.01)
@@ -77,14 +79,14 @@ def figure_tau_of_temperature(holds: Sequence[HoldSummary]) -> Figure:
     _series(top, holds, "tau_s", "sigma_tau_s")
     _series(bottom, holds, "beta", "sigma_beta")
     top.set(ylabel="Relaxation time τ / s", ylim=(0, None))
-    top.legend(loc="lower right")
+    top.legend(loc="lower left", bbox_to_anchor=(0, 1), ncols=2, borderaxespad=0.2)
     bottom.set(xlabel="Temperature / °C", ylabel="Stretching exponent β")
     bottom.margins(x=0.08, y=0.15)
     return figure
 
 
 def _series(axes: Axes, holds: Sequence[HoldSummary], name: str, sigma: str) -> None:
-    """Draw one parameter: planted, plain and corrected, the last with its statistical error."""
+    """Draw one parameter: truth, plain and corrected, the last with its error or, when flagged, hollow."""
 
     def points(values: Sequence[tuple[HoldSummary, Any]]) -> tuple[list[float], list[float]]:
         known = [(hold.setpoint_degC, getattr(value, name)) for hold, value in values if value is not None]
@@ -92,20 +94,24 @@ def _series(axes: Axes, holds: Sequence[HoldSummary], name: str, sigma: str) -> 
 
     truth = points([(hold, hold.truth) for hold in holds])
     if truth[0]:
-        axes.plot(*truth, "_", color=GREEN, ms=13, mew=2.2, label="planted in the simulation")
+        axes.plot(*truth, "_", color=GREEN, ms=13, mew=2.2, label="truth (simulated)")
     plain = points([(hold, hold.fits.get("pixel")) for hold in holds])
     axes.plot(*plain, "o", mfc="white", color=ORANGE, ms=4.5, label="per pixel, reads short")
-    fits = [(hold, hold.fits.get("corrected")) for hold in holds]
-    errors = np.nan_to_num([getattr(fit, sigma) for _, fit in fits if fit is not None])
-    axes.errorbar(*points(fits), yerr=errors, fmt="o", color=BLUE, ms=4.5, capsize=2.5, label="corrected ± σ")
+    fits = [(hold, fit) for hold in holds if (fit := hold.fits.get("corrected")) is not None]
+    flagged = points([(hold, fit) for hold, fit in fits if fit.flagged])
+    if flagged[0]:
+        axes.plot(*flagged, "s", mfc="white", color=GREY, ms=4.5, label="corrected, flagged")
+    good = [(hold, fit) for hold, fit in fits if not fit.flagged]
+    errors = np.nan_to_num([getattr(fit, sigma) for _, fit in good])
+    axes.errorbar(*points(good), yerr=errors, fmt="o", color=BLUE, ms=4.5, capsize=2.5, label="corrected ± σ")
 
 
 def table_tau_of_temperature(holds: Sequence[HoldSummary]) -> Table:
-    """Return one row per hold with all estimates and the planted truth."""
+    """Return one row per hold with all estimates, the flags of the corrected one, and the truth."""
     header = (
         "hold", "set temperature / degC",
         "tau corrected / s", "sigma tau corrected / s", "beta corrected / 1", "sigma beta corrected / 1",
-        "tau pixel / s", "beta pixel / 1", "tau planted / s", "beta planted / 1",
+        "flags corrected / 1", "tau pixel / s", "beta pixel / 1", "tau truth / s", "beta truth / 1",
     )  # fmt: skip
     return header, [_tau_row(hold) for hold in holds]
 
@@ -115,7 +121,7 @@ def _tau_row(hold: HoldSummary) -> tuple[Any, ...]:
     return (
         hold.name,
         hold.setpoint_degC,
-        *((best.tau_s, best.sigma_tau_s, best.beta, best.sigma_beta) if best else ("",) * 4),
+        *((best.tau_s, best.sigma_tau_s, best.beta, best.sigma_beta, int(best.flags)) if best else ("",) * 5),
         *((plain.tau_s, plain.beta) if plain else ("",) * 2),
         *((hold.truth.tau_s, hold.truth.beta) if hold.truth else ("",) * 2),
     )

@@ -22,6 +22,9 @@ PRIVATE = frozenset(
 )
 """Keys of the environment that say whose machine it was: of no use to a reader of the numbers."""
 
+TWINS = {"packages annealscope": "version", "speed": "clock"}
+"""Keys of the environment that repeat a fact of the journal under another name."""
+
 
 def load_run(folder: Path) -> RunSummary:
     """Read what there is of a run.
@@ -72,10 +75,18 @@ def _first(records: Records, kind: str) -> dict[str, Any]:
 def _outcome(records: Records) -> tuple[str, str]:
     ends = [record for record in records if record["kind"] == "run_ended"]
     if ends:
-        return str(ends[-1].get("outcome", "unfinished")), str(ends[-1].get("why") or "")
+        return _ending(ends[-1])
     if not records:
         return "unfinished", "There is no readable journal."
     return "unfinished", "The journal has no end: the run still goes on, or its process died."
+
+
+def _ending(end: Mapping[str, Any]) -> tuple[str, str]:
+    outcome, why = str(end.get("outcome", "unfinished")), str(end.get("why") or "")
+    if outcome != "success":
+        return outcome, why
+    # What a complete success says of itself is the outcome again.
+    return ("incomplete", why) if end.get("exit_code") else ("success", "")
 
 
 def _trace(records: Records) -> TemperatureTrace | None:
@@ -130,7 +141,8 @@ def _provenance(folder: Path, started: Mapping[str, Any], protocol: str) -> dict
     facts = {key: started[key] for key in ("run", "rig", "version", "seed", "clock") if key in started}
     if protocol:
         facts["protocol sha256"] = sha256((folder / "protocol.yaml").read_bytes()).hexdigest()
-    return facts | dict(_flat(_json(folder / "environment.json")))
+    environment = _flat(_json(folder / "environment.json"))
+    return facts | {key: value for key, value in environment if facts.get(TWINS.get(key, key)) != value}
 
 
 def _flat(value: Mapping[str, Any], prefix: str = "") -> Iterable[tuple[str, Any]]:

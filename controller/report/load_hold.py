@@ -9,6 +9,7 @@ from typing import Any
 import h5py
 import numpy as np
 
+from annealscope.analysis.fit_spec import UNUSABLE, FitFlag
 from annealscope.controller.report.summary import (
     Correlation,
     DriftTrace,
@@ -24,9 +25,6 @@ from annealscope.controller.report.summary import (
 
 ESTIMATORS = ("pixel", "ratio", "roi", "ttcf")
 FIT_NUMBERS = ("tau_s", "beta", "amplitude", "baseline", "sigma_tau_s", "sigma_beta")
-MASKED, RESIDUAL_RUNS = 128, 256
-"""Bits of ``map/flags``: never fitted, and a mere hint. (`FitFlag` would load the compiler for the fits.)"""
-
 PICTURE_FRAMES = 16
 """Frames averaged for the dark-field image: short against any tau, and one row of tiles."""
 
@@ -49,7 +47,7 @@ def load_hold(path: Path, opened: Mapping[str, Any], closed: Mapping[str, Any]) 
         return HoldSummary(**known, missing=(f"holds/{path.name} is not there: no frames, no results.",))
     try:
         with h5py.File(path, "r") as file:
-            return HoldSummary(**known | _from_file(file["entry"], opened))
+            return HoldSummary(**known | _from_file(file["entry"], opened, closed))
     except (OSError, KeyError) as error:
         return HoldSummary(**known, missing=(f"holds/{path.name} cannot be read: {error}.",))
 
@@ -65,10 +63,11 @@ def _from_journal(path: Path, opened: Mapping[str, Any], closed: Mapping[str, An
         "closed_s": float(closed.get("t_s", "nan")),
         "frames": int(closed.get("frames") or 0),
         "frames_planned": opened.get("frames_planned"),
+        "frames_lost": int(closed.get("lost") or 0),
     }
 
 
-def _from_file(entry: Any, opened: Mapping[str, Any]) -> dict[str, Any]:
+def _from_file(entry: Any, opened: Mapping[str, Any], closed: Mapping[str, Any]) -> dict[str, Any]:
     message = _open_message(entry)
     pixel_nm = message.get("camera", {}).get("pixel_nm")
     settings = message.get("settings", {})
@@ -80,11 +79,8 @@ def _from_file(entry: Any, opened: Mapping[str, Any]) -> dict[str, Any]:
         "tau_map": _tau_map(entry, pixel_nm),
         "picture": _picture(entry, pixel_nm),
     }
-    return _timing(entry, message, opened) | parts | {
-        "truth": _truth(entry),
-        "ageing": _attribute(entry, "age", "verdict"),
-        "missing": tuple(_missing(parts)),
-    }  # fmt: skip
+    timing = _timing(entry, message, opened, closed)
+    return timing | parts | {"truth": _truth(entry), "missing": tuple(_missing(parts))}
 
 
 def _missing(parts: Mapping[str, Any]) -> Iterable[str]:
@@ -113,13 +109,9 @@ def _array(entry: Any, path: str) -> FloatArray | None:
     return np.asarray(entry[path][()], dtype=np.float64) if path in entry else None
 
 
-def _attribute(entry: Any, group: str, name: str) -> str | None:
-    if group not in entry or name not in entry[group].attrs:
-        return None
-    return str(entry[group].attrs[name])
-
-
-def _timing(entry: Any, message: Mapping[str, Any], opened: Mapping[str, Any]) -> dict[str, Any]:
+def _timing(
+    entry: Any, message: Mapping[str, Any], opened: Mapping[str, Any], closed: Mapping[str, Any]
+) -> dict[str, Any]:
     """Return what the frame table says: counts, spacing, losses."""
     table = entry.get("instrument/detector", {})
     found = {
@@ -132,12 +124,16 @@ def _timing(entry: Any, message: Mapping[str, Any], opened: Mapping[str, Any]) -
     seq, slot, segment, time_s = (table[key][()] for key in ("seq", "slot", "segment", "frame_time"))
     period_s = _mean_spacing(slot, segment, time_s, float(message.get("period_s", "nan")))
     members = [segment == number for number in np.unique(segment)]
+    # Only the journal knows of frames that were lost after the last recorded one.
+    end_seq = max(int(seq[-1]) + 1, len(seq) + int(closed.get("lost") or 0))
+    losses = tuple(_losses(seq, time_s - time_s[0], _unused(entry, len(seq)), end_seq))
     return found | {
         "frames": len(seq),
         "segment_slots": tuple(int(np.ptp(slot[member])) + 1 for member in members),
         "segment_starts": tuple(round((time_s[member][0] - time_s[0]) / period_s) for member in members),
         "period_s": period_s,
-        "losses": tuple(_losses(seq, time_s - time_s[0], _unused(entry, len(seq)))),
+        "losses": losses,
+        "frames_lost": sum(loss.frames for loss in losses if not loss.recorded),
     }
 
 
@@ -160,11 +156,11 @@ def _unused(entry: Any, rows: int) -> Any:
     return why
 
 
-def _losses(seq: Any, t_s: Any, unused: Any) -> Iterable[Loss]:
+def _losses(seq: Any, t_s: Any, unused: Any, end_seq: int) -> Iterable[Loss]:
     """Yield the holes in the camera's counter, then the stretches of recorded but unused frames."""
-    before = np.concatenate([[-1], seq[:-1]])
-    for i in np.flatnonzero(seq - before > 1):
-        count = int(seq[i] - before[i]) - 1
+    before, after = np.concatenate([[-1], seq]), np.concatenate([seq, [end_seq]])
+    for i in np.flatnonzero(after - before > 1):
+        count = int(after[i] - before[i]) - 1
         yield Loss(float(t_s[max(i - 1, 0)]), int(before[i]) + 1, count, "never reached the recorder", False)
     edges = np.concatenate([[0], np.flatnonzero(unused[1:] != unused[:-1]) + 1, [len(unused)]])
     for start, stop in pairwise(edges):
@@ -186,7 +182,7 @@ def _fits(entry: Any) -> Iterable[tuple[str, Fit]]:
         fields: dict[str, Any] = {key: float(known[key]) for key in FIT_NUMBERS if key in known}
         fields |= {key: str(known[key]) for key in ("model", "range") if key in known}
         if {"tau_s", "beta"} <= set(fields):
-            yield name, Fit(**fields, flags=int(known.get("flags", 0)))
+            yield name, Fit(**fields, flags=FitFlag(int(known.get("flags", 0))))
 
 
 def _truth(entry: Any) -> Truth | None:
@@ -200,18 +196,19 @@ def _drift(entry: Any, limits: Mapping[str, Any]) -> DriftTrace | None:
     measured, applied, residual = (
         _array(entry, f"drift/{name}_nm") for name in ("measured", "applied", "residual")
     )
-    rows = next((len(column) for column in (measured, applied, residual) if column is not None), 0)
-    if not rows:
-        return None
     t_s = _array(entry, "drift/t")
-    if t_s is None or len(t_s) != rows:
+    columns = [column for column in (measured, applied, residual) if column is not None]
+    if t_s is None or not t_s.size or not columns or any(len(column) != len(t_s) for column in columns):
         return None
     return DriftTrace(t_s, measured, applied, residual, limits.get("warn_nm"), limits.get("limit_nm"))
 
 
 def _two_time(entry: Any) -> TwoTimeCorrelation | None:
-    value, t_s = _array(entry, "ttcf/value"), _array(entry, "ttcf/t")
-    return None if value is None or t_s is None or not value.size else TwoTimeCorrelation(t_s, value)
+    value, t_s, segment = (_array(entry, f"ttcf/{name}") for name in ("value", "t", "segment"))
+    if value is None or t_s is None or not value.size:
+        return None
+    whole = np.zeros(len(t_s)) if segment is None else segment
+    return TwoTimeCorrelation(t_s, value, whole.astype(np.int64))
 
 
 def _tau_map(entry: Any, pixel_nm: float | None) -> TauMap | None:
@@ -219,8 +216,8 @@ def _tau_map(entry: Any, pixel_nm: float | None) -> TauMap | None:
     if tau_s is None:
         return None
     bits = np.zeros(tau_s.shape, dtype=np.int64) if flags is None else flags.astype(np.int64)
-    good = np.isfinite(tau_s) & (tau_s > 0) & (bits & ~RESIDUAL_RUNS == 0)
-    fitted = bits & MASKED == 0
+    good = np.isfinite(tau_s) & (tau_s > 0) & (bits & int(UNUSABLE) == 0)
+    fitted = bits & int(FitFlag.MASKED) == 0
     flagged = 1.0 - float(good[fitted].mean()) if fitted.any() else 1.0
     x_nm = _array(entry, "map/x_nm")
     # Large frames are binned before their pixels are fitted: the map's own axis knows.

@@ -37,6 +37,16 @@ def _with_unit(text: str, unit: str) -> str:
     return f"{text} {unit}" if unit else text
 
 
+def sentence(text: str) -> str:
+    """Write a message as a sentence.
+
+    >>> sentence("the disk is full")
+    'The disk is full.'
+    """
+    text = text[:1].upper() + text[1:].rstrip()
+    return text if text.endswith((".", "!", "?")) or not text else f"{text}."
+
+
 def duration(seconds: float) -> str:
     """Write a span of time in the two largest units that matter.
 

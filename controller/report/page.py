@@ -5,7 +5,7 @@ import shutil
 import tempfile
 from base64 import b64encode
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
@@ -14,15 +14,16 @@ import numpy as np
 from jinja2 import Environment, StrictUndefined
 
 from annealscope.controller.report.load import load_run
-from annealscope.controller.report.numbers import duration, pm
+from annealscope.controller.report.numbers import duration, pm, sentence
 from annealscope.controller.report.plates import Plate, hold_plates, run_plates, save_plate
 from annealscope.controller.report.summary import Fit, HoldSummary, RunSummary, Truth
 
-SIGMAS = 4.0
-"""An estimate further than this from the planted truth is called outside."""
+AGREES_Z, DISAGREES_Z = 2.0, 4.0
+"""Standard deviations up to which an estimate agrees with the truth, and from which it does not."""
 
 OUTCOMES = {
     "success": "Finished as planned.",
+    "incomplete": "Finished, but the record is not complete.",
     "stopped": "Stopped before the plan was through.",
     "aborted": "Aborted.",
     "failed": "Failed.",
@@ -97,7 +98,7 @@ def render_page(run: RunSummary, figures: Path) -> str:
     environment = Environment(
         autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
-    environment.filters |= {"duration": duration, "number": _number}
+    environment.filters |= {"duration": duration, "sentence": sentence}
     template = environment.from_string(files(__package__).joinpath("page.html").read_text(encoding="utf-8"))
     return template.render(
         run=run,
@@ -122,16 +123,20 @@ def _data_uri(png: bytes) -> str:
     return f"data:image/png;base64,{b64encode(png).decode()}"
 
 
-def _number(value: float) -> str:
-    return pm(value)
-
-
 @dataclass(frozen=True)
 class Cell:
     """A number as it is read, with the number itself."""
 
     text: str
     value: float | None = None
+    kind: str = ""
+    """How it is shown: ``best``, ``good``, ``bad``, or like any other."""
+
+    note: str = ""
+    """What has to be known about the number, below it."""
+
+
+UNKNOWN = Cell("–")
 
 
 def headline(hold: HoldSummary) -> Mapping[str, Cell]:
@@ -142,13 +147,14 @@ def headline(hold: HoldSummary) -> Mapping[str, Cell]:
         "temperature": Cell(hold.label, hold.setpoint_degC),
         "frames": Cell(_frames(hold), hold.frames),
         "duration": Cell(duration(hold.duration_s), hold.duration_s),
-        "tau": _estimate(best, "tau_s", "sigma_tau_s", "s"),
-        "beta": _estimate(best, "beta", "sigma_beta"),
-        "tau_pixel": _estimate(plain, "tau_s", "sigma_tau_s", "s"),
-        "truth": Cell(f"{truth.tau_s:.4g} s, β {truth.beta:.3g}", truth.tau_s) if truth else Cell("–"),
+        "tau": _estimate(best, "tau_s", "s"),
+        "beta": replace(_estimate(best, "beta"), note=""),
+        "lengths": _lengths(hold, best),
+        "tau_pixel": _reads_short(plain),
+        "truth": Cell(f"{truth.tau_s:.4g} s, β {truth.beta:.3g}", truth.tau_s) if truth else UNKNOWN,
         "verdict": _verdict(best, truth),
-        "residual": Cell(f"{residual_nm:.2f} nm", residual_nm) if np.isfinite(residual_nm) else Cell("–"),
-        "lost": Cell(_lost(hold), hold.frames_lost),
+        "residual": Cell(f"{residual_nm:.2f} nm", residual_nm) if np.isfinite(residual_nm) else UNKNOWN,
+        "lost": Cell(_lost(hold), hold.frames_lost, "bad" if hold.frames_lost else ""),
     }
 
 
@@ -161,17 +167,34 @@ def _lost(hold: HoldSummary) -> str:
     return f"{hold.frames_lost}, {hold.frames_unused} unused" if hold.frames_unused else str(hold.frames_lost)
 
 
-def _estimate(fit: Fit | None, name: str, sigma: str, unit: str = "") -> Cell:
-    if fit is None:
-        return Cell("–")
-    return Cell(pm(getattr(fit, name), getattr(fit, sigma), unit), getattr(fit, name))
+def _estimate(fit: Fit | None, name: str, unit: str = "") -> Cell:
+    """Write a corrected value: the one to believe, unless the fit was flagged."""
+    if fit is None or not np.isfinite(getattr(fit, name)):
+        return Cell("–", note=fit.flagged if fit else "")
+    value = getattr(fit, name)
+    text = pm(value, getattr(fit, f"sigma_{name}"), unit)
+    return Cell(text, value, note=fit.flagged) if fit.flagged else Cell(text, value, "best")
+
+
+def _reads_short(fit: Fit | None) -> Cell:
+    """Write a plain relaxation time without its statistical error, which is not what it is wrong by."""
+    if fit is None or not np.isfinite(fit.tau_s):
+        return UNKNOWN
+    return Cell(pm(fit.tau_s, unit="s"), fit.tau_s)
+
+
+def _lengths(hold: HoldSummary, fit: Fit | None) -> Cell:
+    """Return how many relaxation times fit into the record."""
+    ratio = hold.duration_s / fit.tau_s if fit and fit.tau_s > 0 else float("nan")
+    return Cell(f"{ratio:.1f}", ratio) if np.isfinite(ratio) else UNKNOWN
 
 
 def _verdict(fit: Fit | None, truth: Truth | None) -> Cell:
-    """Say how far the corrected time is from the planted one, in its standard deviations."""
-    z: Any = fit.z_score(truth) if fit and truth else float("nan")
+    """Say how far the corrected time is from the true one, in its standard deviations."""
+    z: Any = fit.z_score(truth) if fit and truth and not fit.flagged else float("nan")
     if not np.isfinite(z):
-        return Cell("–")
-    return Cell(
-        f"{'inside' if abs(z) <= SIGMAS else 'outside'} {SIGMAS:g} σ (z = {z:+.1f})".replace("-", "−"), z
-    )
+        return UNKNOWN
+    answer, kind = ("yes", "good") if abs(z) <= AGREES_Z else ("unclear", "")
+    if abs(z) > DISAGREES_Z:
+        answer, kind = "no", "bad"
+    return Cell(f"{answer} (z = {z:+.1f})".replace("-", "−"), z, kind)

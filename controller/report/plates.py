@@ -79,8 +79,9 @@ def hold_plates(hold: HoldSummary) -> Iterable[Plate]:
         caption = captions.tau_map(hold.tau_map)
         yield plate("tau_map", "Map of relaxation times", caption, figure_tau_map, table_tau_map, False)
     if hold.two_time is not None:
-        caption = captions.two_time(hold.ageing)
-        yield plate("two_time", "Two-time correlation", caption, figure_two_time, table_two_time, False)
+        yield plate(
+            "two_time", "Two-time correlation", captions.TWO_TIME, figure_two_time, table_two_time, False
+        )
     if hold.picture is not None:
         caption = captions.picture(hold.picture)
         yield plate("dark_field", "Dark field", caption, figure_picture, table_picture, False)

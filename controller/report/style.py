@@ -20,8 +20,8 @@ PNG_DPI = 220
 BLUE, ORANGE, GREEN, RED, INK, GREY = "#0072b2", "#d55e00", "#009e73", "#c0392b", "#1c2024", "#8a9099"
 """The palette (Okabe and Ito, readable with any colour vision)."""
 
-MASKED = "#d9d9d9"
-"""Colour of pixels without a value."""
+MASKED, GAP = "#d6006e", "#d9d9d9"
+"""Colours of pixels without a value, in no colour map, and of times that were not recorded."""
 
 STYLE: Any = {
     "axes.edgecolor": INK,
@@ -99,10 +99,10 @@ def round_length(at_most: float) -> float:
 
 
 def colour_bar(axes: Axes, image: AxesImage, label: str) -> Axes:
-    """Draw a colour bar that is as high as the image; return its axes."""
+    """Draw a colour bar that is as high as the image, whose limits are `robust_limits`; return its axes."""
     place = axes.inset_axes((1.03, 0.0, 0.045, 1.0))
-    axes.get_figure(root=True).colorbar(image, cax=place, label=label)  # type: ignore[union-attr]
-    place.spines[:].set_visible(False)
+    axes.get_figure(root=True).colorbar(image, cax=place, label=label, extend="both")  # type: ignore[union-attr]
+    place.spines["outline"].set_linewidth(0.4)
     return place
 
 

@@ -8,8 +8,24 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from annealscope.analysis.fit_spec import UNUSABLE, FitFlag
+
 FloatArray = npt.NDArray[np.float64]
 NOT_A_NUMBER = float("nan")
+NO_FLAG = FitFlag(0)
+
+REASONS = {
+    FitFlag.NOT_CONVERGED: "did not converge",
+    FitFlag.TAU_AT_BOUND: "τ at its bound",
+    FitFlag.BETA_AT_BOUND: "β at its bound",
+    FitFlag.LOW_AMPLITUDE: "amplitude within the noise",
+    FitFlag.TOO_FAST: "too fast (τ < 3 slots)",
+    FitFlag.TOO_SLOW: "too slow (τ > T/3)",
+    FitFlag.FEW_POINTS: "too few points",
+    FitFlag.MASKED: "not fitted",
+    FitFlag.BASELINE_AT_BOUND: "baseline at its bound",
+}
+"""Why a fit should not be believed, by flag; the hint `RESIDUAL_RUNS` is no reason."""
 
 
 @dataclass(frozen=True)
@@ -30,9 +46,15 @@ class Fit:
     baseline: float = 0.0
     sigma_tau_s: float = NOT_A_NUMBER
     sigma_beta: float = NOT_A_NUMBER
-    flags: int = 0
+    flags: FitFlag = NO_FLAG
     model: str = ""
     range: str = ""
+
+    @property
+    def flagged(self) -> str:
+        """Why the fit should not be believed, in words; empty when nothing is known against it."""
+        reasons = [REASONS[flag] for flag in self.flags & UNUSABLE]
+        return f"flagged: {', '.join(reasons)}" if reasons else ""
 
     def z_score(self, truth: Truth) -> float:
         """Return ln(tau / truth) in units of its standard deviation sigma_tau / tau; NaN without a sigma."""
@@ -70,9 +92,11 @@ class DriftTrace:
     """Displacement of the image made by the image shift, shape (N, 2)."""
 
     residual_nm: FloatArray | None
-    """What is left in the corrected frames, shape (K, 2) spread evenly over the hold."""
+    """What is left in the corrected frames, shape (N, 2)."""
 
     warn_nm: float | None = None
+    """Largest component of ``measured_nm`` that the protocol takes without a warning, like ``limit_nm``."""
+
     limit_nm: float | None = None
 
     @property
@@ -88,10 +112,13 @@ class TwoTimeCorrelation:
     """C(t1, t2) of a hold."""
 
     t_s: FloatArray
-    """Time of each bin since the start, shape (n,)."""
+    """Middle of each bin since the start, shape (n,); evenly spaced within a segment."""
 
     value: FloatArray
-    """Shape (n, n), symmetric."""
+    """Shape (n, n), symmetric; NaN between segments."""
+
+    segment: npt.NDArray[np.int64]
+    """Segment of each bin, shape (n,)."""
 
 
 @dataclass(frozen=True)
@@ -104,9 +131,6 @@ class TauMap:
     pixel_nm: float | None
     flagged_fraction: float
     """Fraction of the fitted pixels without a usable fit; masked pixels do not count."""
-
-    null_spread: float = NOT_A_NUMBER
-    """Standard deviation of ln(tau) that a perfectly uniform specimen would show."""
 
 
 @dataclass(frozen=True)
@@ -163,14 +187,14 @@ class HoldSummary:
     """Mean spacing of the slots."""
 
     losses: tuple[Loss, ...] = ()
+    frames_lost: int = 0
+    """Frames that are not in the record."""
+
     correlation: Correlation | None = None
     fits: Mapping[str, Fit] = field(default_factory=dict)
     """By estimator: ``pixel``, ``ratio``, ``roi``, ``ttcf``, ``corrected``."""
 
     truth: Truth | None = None
-    ageing: str | None = None
-    """Verdict of the steady-state test."""
-
     drift: DriftTrace | None = None
     two_time: TwoTimeCorrelation | None = None
     tau_map: TauMap | None = None
@@ -189,11 +213,6 @@ class HoldSummary:
         return sum(self.segment_slots) * self.period_s
 
     @property
-    def frames_lost(self) -> int:
-        """Frames up to the last one that are not in the record."""
-        return sum(loss.frames for loss in self.losses if not loss.recorded)
-
-    @property
     def frames_unused(self) -> int:
         """Frames in the record that the results leave out."""
         return sum(loss.frames for loss in self.losses if loss.recorded)
@@ -201,7 +220,13 @@ class HoldSummary:
     @property
     def label(self) -> str:
         """How figures and tables call the hold."""
-        return f"{self.setpoint_degC:.0f} °C" if np.isfinite(self.setpoint_K) else self.name
+        return f"{round(self.setpoint_degC, 1):g} °C" if np.isfinite(self.setpoint_K) else self.name
+
+    @property
+    def heading(self) -> str:
+        """Title of the hold with its temperature, once."""
+        title = self.title.replace("degC", "°C") or self.name
+        return title if self.label in title else f"{self.label} · {title}"
 
 
 @dataclass(frozen=True)
@@ -233,7 +258,8 @@ class RunSummary:
     folder: Path
     title: str
     outcome: str
-    """``success``, ``stopped``, ``aborted``, ``failed``, or ``unfinished``: the journal has no end."""
+    """``success``, ``incomplete`` (planned steps done, but not everything is recorded), ``stopped``,
+    ``aborted``, ``failed``, or ``unfinished``: the journal has no end."""
 
     why: str = ""
     started_s: float = 0.0
