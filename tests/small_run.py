@@ -28,7 +28,7 @@ acquisitions:
     period: 20 s
     dose_rate: 4.4e5 e/nm^2/s
     region: {fresh: true}
-    drift: {owner: annealscope, actuator: image_beam_shift, warn: 1 nm, limit: 5 nm, on_limit: flag}
+    drift: {owner: annealscope, actuator: image_beam_shift, warn: 1 nm, limit: 2.5 nm, on_limit: flag}
     until: {frames: FRAMES}
 steps:
   - ramp: {to: 100 degC, rate: 60 K/min}

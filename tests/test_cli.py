@@ -5,6 +5,7 @@ import json
 import os
 import subprocess
 import sys
+from importlib.metadata import version
 
 import pytest
 from small_run import annealscope, command, write_inputs
@@ -12,7 +13,10 @@ from small_run import annealscope, command, write_inputs
 from annealscope.controller.cli.app import guarded
 from annealscope.controller.cli.verbs import status
 from annealscope.controller.client import RunClient
-from annealscope.controller.errors import ExitCode
+from annealscope.controller.errors import ExitCode, RunError
+from annealscope.controller.journal import Journal
+from annealscope.controller.session.run import run
+from annealscope.drivers.clock import VirtualClock
 
 HEAVY = ("numba", "h5py", "matplotlib", "scipy", "zmq")
 
@@ -62,6 +66,63 @@ def test_every_fault_of_a_protocol_is_named_with_its_place(tmp_path):
     assert "perod" in done.stderr
     assert 'did you mean "period"?' in done.stderr
     assert "Traceback" not in done.stderr
+
+
+def test_limits_rig_and_dose_are_held_against_at_once(tmp_path):
+    protocol, rig = write_inputs(tmp_path)
+    text = protocol.read_text().replace("max_cooling_rate: 60", "max_cooling_rate: 40")
+    protocol.write_text(text.replace("{max_temp", "{max_dose_per_region: 1e9 e/nm^2, max_temp"))
+    rig.write_text(rig.read_text().replace("max_temperature: 500 degC", "max_temperature: 90 degC"))
+    done = annealscope("validate", protocol, "--rig", rig)
+    assert done.returncode == 3
+    heads = [line for line in done.stderr.splitlines() if line.startswith(str(protocol))]
+    assert [head.split(": ")[1] for head in heads] == [
+        "safe.rate",
+        "steps.0.ramp.to",
+        "steps.1.hold.1.acquire",
+        "steps.2.cool.rate",
+    ]
+
+
+def test_the_version_is_printed():
+    done = annealscope("--version")
+    assert (done.returncode, done.stdout) == (0, f"annealscope {version('annealscope')}\n")
+
+
+ENDED = {"outcome": "success", "why": "the protocol came to its end", "exit_code": 0}
+
+
+@pytest.mark.parametrize(
+    ("records", "message"),
+    [
+        ([], "it is not a run folder"),
+        ([("run_started", {})], "it is just starting, or its program died"),
+        (
+            [("run_started", {}), ("run_ended", ENDED)],
+            "that run has ended: success, the protocol came to its end",
+        ),
+    ],
+)
+def test_a_run_that_is_not_alive_says_why(records, message, tmp_path):
+    journal = Journal(tmp_path / "journal.jsonl", VirtualClock(0.0))
+    for kind, fields in records:
+        journal.write(kind, **fields)
+    journal.close()
+    with pytest.raises(RunError) as caught:
+        RunClient(tmp_path).status()
+    assert str(caught.value) == f"no run is alive in {tmp_path}: {message}"
+    assert caught.value.exit_code == ExitCode.USAGE
+
+
+def test_a_folder_that_is_not_there_has_no_run(tmp_path):
+    with pytest.raises(RunError, match=r"^no such folder: "):
+        RunClient(tmp_path / "nowhere").stop()
+
+
+def test_a_compression_that_does_not_exist_is_refused_before_anything_is_written(tmp_path):
+    with pytest.raises(RunError, match="compression must be auto, deflate or none, got 'zip'"):
+        run("quick_look", out=tmp_path / "run", compression="zip")
+    assert not (tmp_path / "run").exists()
 
 
 @pytest.mark.parametrize(

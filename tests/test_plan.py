@@ -1,13 +1,17 @@
 import io
 import json
+import re
 import tracemalloc
 
 import numpy as np
 import pytest
-from protocol_texts import PROTOCOL, RIG, changed, with_steps
+from protocol_texts import PROTOCOL, changed, with_steps
+from protocol_texts import RIG as SMALL_RIG
 from rich.console import Console
 
+from annealscope.analysis import geometry
 from annealscope.analysis.ecm import EcmAnalysis, EcmSpec
+from annealscope.analysis.precision import error_scale, record_bias
 from annealscope.analysis.values import uniform_block
 from annealscope.controller.config.load import load_protocol, load_rig, parse_protocol, parse_rig
 from annealscope.controller.planning import AcquireStep, CoolStep, RampStep, WaitStep, plan, plan_to_json
@@ -22,6 +26,8 @@ from annealscope.controller.planning.estimates import (
 )
 from annealscope.controller.planning.table import render, summary
 
+RIG = changed(SMALL_RIG, "pixel: 0.2 nm", "pixel: 0.4 nm")  # large enough for the drift limit of 5 nm
+
 
 def planned(protocol=PROTOCOL, rig=RIG, **machine):
     return plan(parse_protocol(protocol), parse_rig(rig), **machine)
@@ -31,9 +37,9 @@ def test_the_timeline_of_a_small_protocol():
     steps = planned().steps
     assert [step.path for step in steps] == ["steps.0", "steps.1.hold.0", "steps.1.hold.1"]
     assert [step.label for step in steps] == [
-        "ramp to 100 degC at 20 K/min",
-        "wait until age 33 min 20 s",
-        "acquire ecm at 100 degC",
+        "ramp to 100 °C",
+        "wait to age 2000 s",
+        "acquire ecm at 100 °C",
     ]
     # 75 K at 20 K/min and 30 s to settle, age 2000 s, 2000 frames of 2 s
     assert [step.duration_s for step in steps] == pytest.approx([225 + 30, 2000, 4000])
@@ -48,7 +54,7 @@ def test_the_steps_are_what_the_engine_carries_out():
     assert isinstance(acquire, AcquireStep)
     assert (acquire.hold, acquire.name, acquire.camera) == (1, "01_ecm_100C", "imaging")
     assert (acquire.exposure_s, acquire.period_s, acquire.frames) == (1.0, 2.0, 2000)
-    assert (acquire.setpoint_K, acquire.fresh_region, acquire.title) == (373.15, True, "ecm at 100 degC")
+    assert (acquire.setpoint_K, acquire.fresh_region, acquire.title) == (373.15, True, "ecm at 100 °C")
     assert acquire.drift is not None
     assert (acquire.drift.warn_nm, acquire.drift.limit_nm) == (1.0, 5.0)
 
@@ -147,7 +153,7 @@ PROBLEMS = [
         "90 degC",
         "error",
         "steps.0.ramp.to",
-        '100 degC is more than the rig "bench" bears, 90 degC',
+        '100 °C is more than the rig "bench" bears, 90 °C (step 1)',
     ),
     (
         "",
@@ -156,7 +162,7 @@ PROBLEMS = [
         "max_heating_rate: 10 K/min",
         "error",
         "steps.0.ramp.rate",
-        '20 K/min is faster than the rig "bench" bears, 10 K/min',
+        '20 K/min is faster than the rig "bench" bears, 10 K/min (step 1)',
     ),
     (
         "",
@@ -175,7 +181,44 @@ PROBLEMS = [
         "error",
         "steps.1.hold.1.acquire",
         "brings its region to 1.76e+09 e/nm^2, more than limits.max_dose_per_region (1e+09 e/nm^2); "
-        "take fewer frames or a fresh region",
+        "take fewer frames or a fresh region (step 3)",
+    ),
+    (
+        "specimen: {material: AMZ4}",
+        "specimen: {material: AMZ4, glass_transition: 90 degC, crystallization_onset: 100 degC}",
+        "",
+        "",
+        "warning",
+        "steps.0.ramp.to",
+        "100 °C is above the specimen's glass transition, 90 °C (step 1)",
+    ),
+    (
+        "specimen: {material: AMZ4}",
+        "specimen: {material: AMZ4, glass_transition: 90 degC, crystallization_onset: 95 degC}",
+        "",
+        "",
+        "warning",
+        "steps.0.ramp.to",
+        "100 °C is above the specimen's crystallization onset, 95 °C (step 1)",
+    ),
+    (
+        "within: 0.5 K",
+        "within: 50 mK",
+        "",
+        "",
+        "warning",
+        "settle.within",
+        "0.05 K is less than the noise of a heating holder's sensor, about 0.1 K: the temperature may never "
+        "count as reached",
+    ),
+    (
+        "limit: 5 nm",
+        "limit: 7 nm",
+        "",
+        "",
+        "warning",
+        "acquisitions.ecm.drift.limit",
+        "7 nm is more than a quarter of the frame, 6.4 nm: too little of the specimen would stay in view",
     ),
 ]
 
@@ -231,7 +274,9 @@ def test_the_error_scale():
     # 1024 x 1024 pixels of 0.1647 nm, 10 um aperture at f = 3.5 mm: 4.7e4 speckles
     n_speckles = speckle_count((1024, 1024), 0.1647, 0.726)
     assert n_speckles == pytest.approx(4.7e4, rel=0.01)
-    assert sigma_ln_tau(n_speckles, 14000.0, 485.0) == pytest.approx(2.5 / np.sqrt(4.71e4 * 28.87), rel=0.01)
+    assert n_speckles == pytest.approx(geometry.speckle_count((1024, 1024), 0.1647, 0.726))
+    expected, _ = error_scale(n_speckles, 14000.0, 485.0, model="finite")
+    assert sigma_ln_tau(n_speckles, 14000.0, 485.0) == pytest.approx(expected)
 
 
 BIASES = [
@@ -247,7 +292,9 @@ BIASES = [
 
 @pytest.mark.parametrize(("tau_s", "duration_s", "seen_s"), BIASES)
 def test_the_bias_of_a_plain_fit(tau_s, duration_s, seen_s):
-    assert tau_s * (1 + plain_bias(duration_s, tau_s)) == pytest.approx(seen_s, rel=0.05)
+    shown_s = tau_s * (1 + plain_bias(duration_s, tau_s))
+    assert shown_s == pytest.approx(seen_s, rel=0.05)
+    assert shown_s == pytest.approx(record_bias(tau_s, 0.75, 1000, duration_s / 1000)[0], rel=0.05)
 
 
 @pytest.mark.parametrize("frames", [32, 200, 2000, 7000, 100_000])
@@ -294,12 +341,27 @@ def test_json_holds_steps_totals_and_problems():
 
 
 def test_the_table_has_a_row_a_step():
-    console = Console(width=120, record=True, file=io.StringIO())
-    render(planned(free_disk_bytes=0), console)
-    text = console.export_text()
-    assert "ramp to 100 degC at 20 K/min" in text
-    assert "33 min 20 s" in text
-    assert "error: steps: the run may need" in text
+    lines = printed(planned(free_disk_bytes=0), 80)
+    rows = [re.split(r"  +", line.strip()) for line in lines[3:6]]
+    assert rows == [
+        ["1", "ramp, 20 K/min", "0:00:00", "0:04:15", "100 °C"],
+        ["2", "wait to age 2000 s", "0:04:15", "0:33:20", "100 °C"],
+        ["3", "acquire ecm", "0:37:35", "1:06:40", "100 °C", "01_ecm_100C", "2000", "24.7 MB"],
+    ]
+    assert any(line.startswith("error: steps: the run may need") for line in lines)
+
+
+def printed(result, width):
+    console = Console(width=width, record=True, file=io.StringIO())
+    render(result, console)
+    return console.export_text().splitlines()
+
+
+def test_nothing_is_wider_than_the_terminal_and_the_title_stands_left():
+    lines = printed(plan(load_protocol("quick_look"), load_rig("simulated")), 80)
+    assert lines[0].startswith("Quick look at AMZ4 on simulated")
+    assert len([line for line in lines if re.match(r" ?\d+  \w", line)]) == 10
+    assert max(map(len, lines)) <= 80
 
 
 def test_markup_in_names_is_not_obeyed():
@@ -310,9 +372,19 @@ def test_markup_in_names_is_not_obeyed():
 
 def test_records_that_are_alike_are_summed_up_once():
     lines = summary(planned(PROTOCOL + "  - hold: look\n"))
-    assert lines[-1].startswith(
-        "01_ecm_100C, 02_ecm_100C: lags up to 1 h 4 min; a tau of 3 min 20 s comes out to "
-    )
+    assert lines[-2].startswith("  01_ecm_100C, 02_ecm_100C: 100 s ± ")
+    assert lines[-2].endswith("; lags up to 1 h 4 min")
+
+
+def test_precision_is_stated_from_a_40th_to_a_5th_of_a_record():
+    (hold,) = planned().holds
+    assert [told.tau_s for told in hold.precision] == pytest.approx([100, 200, 400, 800])
+    for told in hold.precision:
+        assert told.sigma_ln_tau == sigma_ln_tau(hold.n_speckles, 4000.0, told.tau_s)
+        assert told.plain_bias == plain_bias(4000.0, told.tau_s)
+    (line,) = (line for line in summary(planned()) if "01_ecm" in line)
+    assert [float(tau) for tau in re.findall(r"(\d+) s ±", line)] == [100, 200, 400, 800]
+    assert summary(planned())[-1] == "Rule: T of at least 40 tau."
 
 
 def test_the_quick_look_runs_on_the_simulated_rig():

@@ -44,8 +44,8 @@ def test_what_is_read(text, dimension, value):
 
 REFUSED = [
     # value, dimension, the whole message
-    (4.5, q.DURATION, '4.5 has no unit; write it like "4.5 h"'),
-    ("4.5", q.DURATION, '"4.5" has no unit; write it like "4.5 h"'),
+    (2, q.DURATION, '2 has no unit; write it like "2 s"'),
+    ("4.5", q.DURATION, '"4.5" has no unit; write it like "4.5 s"'),
     (True, q.DURATION, 'true is not a duration; write it like "4.5 h"'),
     (None, q.DURATION, 'null is not a duration; write it like "4.5 h"'),
     (["1 s"], q.DURATION, 'a list is not a duration; write it like "4.5 h"'),

@@ -23,6 +23,23 @@ RunDir = Annotated[Path, typer.Argument(help="A run folder.")]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON, for programs.")]
 
 
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        from importlib.metadata import version
+
+        typer.echo(f"annealscope {version('annealscope')}")
+        raise typer.Exit
+
+
+@app.callback()
+def common(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Show the version.")
+    ] = False,
+) -> None:
+    """Take the options that stand before a command."""
+
+
 @app.command()
 def validate(protocol: Protocol, rig: Rig = "simulated", as_json: Json = False) -> None:
     """Check a protocol against its schema and a rig; touches nothing."""
@@ -96,7 +113,9 @@ def analyze(
             help="A run folder, a hold file, or a stack: movie.npy, movie.tif, movie.h5::dataset."
         ),
     ],
-    output: Annotated[Path | None, typer.Option("-o", "--output", help="Write the results here.")] = None,
+    output: Annotated[
+        Path | None, typer.Option("-o", "--output", help="Write the results into this file instead.")
+    ] = None,
     period: Annotated[str | None, typer.Option(help='Stacks: time from frame to frame, e.g. "2 s".')] = None,
     pixel: Annotated[str | None, typer.Option(help='Stacks: size of a pixel, e.g. "0.165 nm".')] = None,
     aperture: Annotated[
@@ -109,7 +128,14 @@ def analyze(
     drift: Annotated[bool, typer.Option(help="Stacks: measure and correct drift.")] = True,
     as_json: Json = False,
 ) -> None:
-    """Compute every number again, from a run or from anybody's frame stack."""
+    """Compute every number again, from a run or from anybody's frame stack.
+
+    Results of a stack go into NAME.results.nxs in the present folder.
+
+    Results of a hold go into its file where they are missing, or into
+    NAME.results.h5 beside a file that cannot be changed. Results that are
+    there stay, and are compared with the new ones.
+    """
     from annealscope.controller.cli import verbs
 
     options = verbs.StackOptions(

@@ -4,6 +4,7 @@ import sys
 import time
 from typing import TYPE_CHECKING, Protocol, TextIO
 
+from annealscope.controller.config.wording import clock
 from annealscope.controller.engine.ports import Status
 
 if TYPE_CHECKING:
@@ -64,11 +65,10 @@ def describe(status: Status, pace: Pace) -> str:
 
 
 def clock_text(seconds: float | None) -> str:
-    """Return a duration as h:mm:ss."""
+    """Return a duration as h:mm:ss, or dashes for one that is not known."""
     if seconds is None:
         return "-:--:--"
-    minutes, rest = divmod(round(seconds), 60)
-    return f"{minutes // 60}:{minutes % 60:02d}:{rest:02d}"
+    return clock(seconds)
 
 
 class PlainView:

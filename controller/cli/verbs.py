@@ -76,17 +76,14 @@ def run(
     from annealscope.controller.engine.commands import CommandQueue
     from annealscope.controller.session.run import RunOptions, carry_out, default_folder
 
-    if compression not in ("auto", "deflate", "none"):
-        message = f"--compression must be auto, deflate or none, got {compression!r}"
-        raise RunError(message, ExitCode.USAGE)
     prepared = prepare(protocol_name, rig_name, out or Path.cwd())
     prepared.check()
     _print_warnings(prepared)
     folder = out or default_folder(prepared.protocol)
+    options = RunOptions(folder, seed, speed, compression)
     commands, view = CommandQueue(), view_for()
     restore = _catch_interrupts(commands)
     try:
-        options = RunOptions(folder, seed, speed, compression)
         outcome = carry_out(prepared, options, commands, view.show)
     finally:
         view.close()

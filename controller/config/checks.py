@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from itertools import islice
 
 from annealscope.controller.config.errors import Fault, clip, did_you_mean
-from annealscope.controller.config.protocol import Limits, Protocol, Ramp
+from annealscope.controller.config.protocol import Limits, Protocol, Ramp, Step
 from annealscope.controller.config.quantities import ROOM_K
 from annealscope.controller.config.wording import celsius, per_minute
 from annealscope.controller.config.yaml_nodes import MAX_FAULTS, Document, Path
@@ -37,14 +37,20 @@ def broken_limits(document: Document, protocol: Protocol) -> Iterator[Fault]:
     """Find what the limits forbid, and ramps that go the wrong way."""
     limits = protocol.limits
     present_K = ROOM_K
+    number = 1
     for i, step in enumerate(protocol.steps):
         for kind, ramp in (("ramp", step.ramp), ("cool", step.cool)):
             if ramp is not None:
                 for key, message in _ramp_faults(ramp, present_K, limits, only_down=kind == "cool"):
-                    yield document.fault(("steps", i, kind, key), message)
+                    yield document.fault(("steps", i, kind, key), f"{message} {step_number(number)}")
                 present_K = ramp.to_K
+        number += _written_out(protocol, step)
     yield from _safe_faults(document, protocol)
-    yield from _too_many_steps(document, protocol)
+
+
+def step_number(number: int) -> str:
+    """Name a step as the table of the plan does: its number from 1, with the sequences written out."""
+    return f"(step {number})"
 
 
 def _ramp_faults(ramp: Ramp, present_K: float, limits: Limits, only_down: bool) -> Iterator[tuple[str, str]]:
@@ -69,7 +75,12 @@ def _safe_faults(document: Document, protocol: Protocol) -> Iterator[Fault]:
         yield document.fault(("safe", "rate"), message)
 
 
-def _too_many_steps(document: Document, protocol: Protocol) -> Iterator[Fault]:
-    total = sum(1 if step.hold is None else len(protocol.steps_of(step.hold)) for step in protocol.steps)
-    if total > MAX_STEPS:
-        yield document.fault(("steps",), f"{total} steps with the sequences written out; at most {MAX_STEPS}")
+def too_many_steps(document: Document, protocol: Protocol) -> list[Fault]:
+    """Refuse a protocol that is too long to be planned."""
+    total = sum(_written_out(protocol, step) for step in protocol.steps)
+    message = f"{total} steps with the sequences written out; at most {MAX_STEPS}"
+    return [document.fault(("steps",), message)] if total > MAX_STEPS else []
+
+
+def _written_out(protocol: Protocol, step: Step) -> int:
+    return 1 if step.hold is None else len(protocol.steps_of(step.hold))

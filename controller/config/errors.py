@@ -55,15 +55,21 @@ def clip(text: str, length: int = 60) -> str:
     return text if len(text) <= length else f"{text[:length]}..."
 
 
+def closest(word: str, options: Iterable[str]) -> str | None:
+    """Return the option that a word is a slip of the pen for, if there is one."""
+    by_lower = {option.lower(): option for option in options}
+    close = difflib.get_close_matches(word.lower()[:64], by_lower, n=1, cutoff=0.6)
+    return by_lower[close[0]] if close else None
+
+
 def did_you_mean(word: str, options: Iterable[str]) -> str:
     """Return ``; did you mean "x"?`` for the closest option, or nothing.
 
     >>> did_you_mean("rmap", ["ramp", "hold"])
     '; did you mean "ramp"?'
     """
-    by_lower = {option.lower(): option for option in options}
-    close = difflib.get_close_matches(word.lower()[:64], by_lower, n=1, cutoff=0.6)
-    return f'; did you mean "{by_lower[close[0]]}"?' if close else ""
+    meant = closest(word, options)
+    return "" if meant is None else f'; did you mean "{meant}"?'
 
 
 def one_of(options: Iterable[str]) -> str:

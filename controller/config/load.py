@@ -1,14 +1,15 @@
 """From text to a protocol that can be planned, or to all its faults."""
 
+from collections.abc import Iterable
 from pathlib import Path
 
-from annealscope.controller.config.checks import broken_limits, unknown_names
-from annealscope.controller.config.errors import ProtocolError
+from annealscope.controller.config.checks import broken_limits, too_many_steps, unknown_names
+from annealscope.controller.config.errors import Fault, ProtocolError
 from annealscope.controller.config.model import validate
 from annealscope.controller.config.protocol import Protocol
 from annealscope.controller.config.rig import RigConfig
 from annealscope.controller.config.sources import read_source
-from annealscope.controller.config.yaml_nodes import parse_yaml
+from annealscope.controller.config.yaml_nodes import Document, parse_yaml
 
 
 def load_protocol(name: str | Path) -> Protocol:
@@ -22,8 +23,7 @@ def load_protocol(name: str | Path) -> Protocol:
     Raises
     ------
     ProtocolError
-        With all faults of the file at their places. The steps are held against the limits once nothing else
-        is wrong.
+        With all faults of the form at their places; when there are none, with all that the limits forbid.
     """
     source = read_source(name)
     return parse_protocol(source.content, source.file)
@@ -31,14 +31,28 @@ def load_protocol(name: str | Path) -> Protocol:
 
 def parse_protocol(content: bytes | str, file: str = "protocol.yaml") -> Protocol:
     """Read a protocol from its text; ``file`` is its name in messages. Raises ProtocolError."""
+    document, protocol = parse_form(content, file)
+    faults = in_order(broken_limits(document, protocol))
+    if faults:
+        raise ProtocolError(faults)
+    return protocol
+
+
+def parse_form(content: bytes | str, file: str) -> tuple[Document, Protocol]:
+    """Read a protocol that can be planned, whatever its limits say. Raises ProtocolError."""
     document = parse_yaml(content, file)
     protocol, faults = validate(document, Protocol)
     faults += unknown_names(document)
     if protocol is not None and not faults:
-        faults += broken_limits(document, protocol)
+        faults += too_many_steps(document, protocol)
     if protocol is None or faults:
-        raise ProtocolError(sorted(faults, key=lambda fault: (fault.line, fault.col)))
-    return protocol
+        raise ProtocolError(in_order(faults))
+    return document, protocol
+
+
+def in_order(faults: Iterable[Fault]) -> list[Fault]:
+    """Sort faults as they stand in the text."""
+    return sorted(faults, key=lambda fault: (fault.line, fault.col))
 
 
 def load_rig(name: str | Path) -> RigConfig:

@@ -4,18 +4,19 @@ from collections.abc import Mapping, Sequence
 from typing import Annotated, Any, ClassVar, TypeVar
 
 from pydantic import (
+    AfterValidator,
     BaseModel,
     ConfigDict,
-    Field,
     GetCoreSchemaHandler,
     GetJsonSchemaHandler,
     ValidationError,
     ValidationInfo,
+    WithJsonSchema,
     model_validator,
 )
 from pydantic_core import CoreSchema, ErrorDetails, PydanticCustomError, core_schema
 
-from annealscope.controller.config.errors import Fault, clip, did_you_mean, one_of, shown
+from annealscope.controller.config.errors import Fault, clip, closest, did_you_mean, one_of, shown
 from annealscope.controller.config.yaml_nodes import MAX_FAULTS, Document, Path
 
 
@@ -40,8 +41,18 @@ class Model(BaseModel):
             return not_yet(f"`{key}`", cls.later[key])
         if key in cls.misplaced:
             return cls.misplaced[key]
-        known = [field.alias or name for name, field in cls.model_fields.items()]
+        known = cls.known_keys()
         return f"unknown {cls.noun} `{clip(key)}`, known here: {', '.join(known)}{did_you_mean(key, known)}"
+
+    @classmethod
+    def meant_by(cls, key: str) -> str | None:
+        """Return the key that an unknown one is a slip of the pen for, if there is one."""
+        return None if key in cls.later or key in cls.misplaced else closest(key, cls.known_keys())
+
+    @classmethod
+    def known_keys(cls) -> list[str]:
+        """Return the keys of the block as they are written."""
+        return [field.alias or name for name, field in cls.model_fields.items()]
 
     @model_validator(mode="before")
     @classmethod
@@ -54,8 +65,6 @@ class Model(BaseModel):
 
 M = TypeVar("M", bound=Model)
 
-SchemaVersion = Annotated[int, Field(ge=1, le=1)]
-"""Version of the language of a file."""
 
 _WANTED = {
     "model_type": "a block of `key: value`",
@@ -96,13 +105,31 @@ def not_yet(what: str, instead: str) -> str:
     return f"{what} is part of the protocol language, but this version cannot run it yet; {instead}"
 
 
-def exactly_one(block: BaseModel, what: str) -> None:
+def exactly_one(block: Model, what: str) -> None:
     """Raise `broken_rule` unless one field of a block, and only one, is set."""
-    names = [field.alias or name for name, field in type(block).model_fields.items()]
+    names = type(block).known_keys()
     given = [names[i] for i, (_, value) in enumerate(block) if value is not None]
     if len(given) != 1:
         got = f"got {' and '.join(given)}" if given else "got none"
         raise broken_rule(f"{what} has exactly one of {one_of(names)}; {got}")
+
+
+VERSION = 1
+"""Version of the language that this program reads."""
+
+
+def _known_version(version: int) -> int:
+    if version != VERSION:
+        raise broken_rule(f"this program knows version {VERSION}, got {clip(str(version))}")
+    return version
+
+
+SchemaVersion = Annotated[
+    int,
+    AfterValidator(_known_version),
+    WithJsonSchema({"type": "integer", "minimum": VERSION, "maximum": VERSION}),
+]
+"""Version of the language of a file."""
 
 
 class Choice:
@@ -147,7 +174,7 @@ def validate(document: Document, model: type[M]) -> tuple[M | None, list[Fault]]
     except ValidationError as error:
         errors = error.errors(include_url=False)[:MAX_FAULTS]
         faults += [_fault(document, e, readers) for e in errors if _says_more(document, e, empty)]
-        faults += _missing(document, errors)
+        faults += _missing(document, errors, readers)
     return (None if faults else value), sorted(faults, key=lambda fault: (fault.line, fault.col))
 
 
@@ -159,11 +186,18 @@ def _says_more(document: Document, error: ErrorDetails, empty: set[Path]) -> boo
     return kind != "missing" and not of_empty_value and not of_wrong_items
 
 
-def _missing(document: Document, errors: Sequence[ErrorDetails]) -> list[Fault]:
-    """Make one fault for each block that lacks keys."""
+def _missing(
+    document: Document, errors: Sequence[ErrorDetails], readers: Mapping[int, type[Model]]
+) -> list[Fault]:
+    """Make one fault for each block that lacks keys; a key that is there, misspelt, is not lacking."""
+    misspelt = {
+        (*e["loc"][:-1], _reader(document, e, readers).meant_by(str(e["loc"][-1])))
+        for e in errors
+        if e["type"] == "extra_forbidden"
+    }
     keys: dict[Path, list[str]] = {}
     for error in errors:
-        if error["type"] == "missing":
+        if error["type"] == "missing" and error["loc"] not in misspelt:
             *block, key = error["loc"]
             name = f"`{key}`" if isinstance(key, str) else f"entry {key + 1}"
             keys.setdefault(document.known(tuple(block)), []).append(name)
@@ -176,11 +210,16 @@ def _missing(document: Document, errors: Sequence[ErrorDetails]) -> list[Fault]:
 def _fault(document: Document, error: ErrorDetails, readers: Mapping[int, type[Model]]) -> Fault:
     path, context = error["loc"], error.get("ctx", {})
     if error["type"] == "extra_forbidden":
-        reader = readers[id(document.at(document.known(path[:-1])))]
-        return document.fault(path, reader.explain_unknown(str(path[-1])), on_key=True)
+        message = _reader(document, error, readers).explain_unknown(str(path[-1]))
+        return document.fault(path, message, on_key=True)
     if "message" in context:
         return document.fault((*path, *context.get("at", ())), str(context["message"]))
     return document.fault(path, _in_words(error["type"], error["msg"], context, error["input"]))
+
+
+def _reader(document: Document, error: ErrorDetails, readers: Mapping[int, type[Model]]) -> type[Model]:
+    """Return the model that refused an unknown key."""
+    return readers[id(document.at(document.known(error["loc"][:-1])))]
 
 
 def _in_words(kind: str, message: str, context: Mapping[str, Any], got: object) -> str:

@@ -228,7 +228,7 @@ def _known_kind(data: Any) -> Any:
     """Refuse another kind of acquisition as a whole: its keys are not those of an ECM movie."""
     kind = data.get("kind") if isinstance(data, dict) else None
     if kind in ("fem", "diffraction"):
-        raise broken_rule(not_yet(f"kind: {kind}", "take it out, with the steps that acquire it"), "kind")
+        raise broken_rule(not_yet(f'"{kind}"', "take it out, with the steps that acquire it"), "kind")
     return data
 
 

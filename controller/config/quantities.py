@@ -110,10 +110,9 @@ def parse_quantity(text: object, dimension: Dimension, *, zero: bool = False) ->
     >>> parse_quantity("100 degC", TEMPERATURE)
     373.15
     """
-    like = f'write it like "{dimension.example}"'
     if not isinstance(text, str):
-        raise ValueError(f"{shown(text)} {_wrong_type(text, dimension)}; {like}")
-    number, unit = _split(text.strip(), dimension, like)
+        raise ValueError(_wrong_type(text, dimension))
+    number, unit = _split(text.strip(), dimension)
     if unit not in dimension.units:
         raise ValueError(_wrong_unit(text, unit, dimension))
     value = number * dimension.units[unit] + dimension.zero.get(unit, 0.0)
@@ -121,33 +120,42 @@ def parse_quantity(text: object, dimension: Dimension, *, zero: bool = False) ->
     return value
 
 
+def _like(example: str) -> str:
+    return f'write it like "{example}"'
+
+
+def _with_unit(number: str, dimension: Dimension) -> str:
+    """Say how a number is written that stands there without a unit."""
+    unit = next(iter(dimension.units))
+    return _like(f"{number} {unit}" if re.fullmatch(_NUMBER, number) else dimension.example)
+
+
 def _wrong_type(value: object, dimension: Dimension) -> str:
-    is_number = isinstance(value, int | float) and not isinstance(value, bool)
-    return "has no unit" if is_number else f"is not {dimension.article_name}"
+    if isinstance(value, int | float) and not isinstance(value, bool):
+        return f"{shown(value)} has no unit; {_with_unit(shown(value), dimension)}"
+    return f"{shown(value)} is not {dimension.article_name}; {_like(dimension.example)}"
 
 
-def _split(text: str, dimension: Dimension, like: str) -> tuple[float, str]:
+def _split(text: str, dimension: Dimension) -> tuple[float, str]:
     match = _QUANTITY.fullmatch(text)
     if match:
         return float(match[1]), match[2]
     shown = clip(text)
     if re.fullmatch(_NUMBER, text):
-        raise ValueError(f'"{shown}" has no unit; {like}')
+        raise ValueError(f'"{shown}" has no unit; {_with_unit(shown, dimension)}')
     glued = _GLUED.fullmatch(text)
     if glued and any(glued[2] in d.units for d in DIMENSIONS):
         raise ValueError(f'"{shown}" has no space between number and unit; write "{glued[1]} {glued[2]}"')
     if _COMPOUND.fullmatch(text):
-        raise ValueError(f'"{shown}" is more than one quantity; {like}')
-    raise ValueError(f'"{shown}" is not {dimension.article_name}; {like}')
+        raise ValueError(f'"{shown}" is more than one quantity; {_like(dimension.example)}')
+    raise ValueError(f'"{shown}" is not {dimension.article_name}; {_like(dimension.example)}')
 
 
 def _wrong_unit(text: str, unit: str, dimension: Dimension) -> str:
     others = [d for d in DIMENSIONS if unit in d.units]
     if others:
-        return (
-            f'"{clip(text)}" is {others[0].article_name}, not {dimension.article_name}; '
-            f'write it like "{dimension.example}"'
-        )
+        there, wanted = others[0].article_name, dimension.article_name
+        return f'"{clip(text)}" is {there}, not {wanted}; {_like(dimension.example)}'
     hint = f"; {_HINTS[unit]}" if unit in _HINTS else did_you_mean(unit, dimension.units)
     return (
         f'unknown unit "{clip(unit)}": {dimension.article_name} is given in {one_of(dimension.units)}{hint}'

@@ -4,8 +4,8 @@ from annealscope.controller.config.quantities import ZERO_CELSIUS_K
 
 
 def celsius(temperature_K: float) -> str:
-    """Write a temperature: ``100 degC``."""
-    return f"{temperature_K - ZERO_CELSIUS_K:.6g} degC"
+    """Write a temperature: ``100 °C``."""
+    return f"{temperature_K - ZERO_CELSIUS_K:.6g} °C"
 
 
 def per_minute(rate_K_per_s: float) -> str:
@@ -27,6 +27,28 @@ def duration(duration_s: float) -> str:
             rest = seconds % size // below
             return f"{seconds // size} {unit} {rest} {smaller}" if rest else f"{seconds // size} {unit}"
     return f"{seconds} s"
+
+
+def duration_as_written(duration_s: float) -> str:
+    """Write a duration as a protocol would: one number, in the largest unit that leaves it round.
+
+    >>> [duration_as_written(t) for t in (0.5, 90, 2000, 16200)]
+    ['0.5 s', '1.5 min', '2000 s', '4.5 h']
+    """
+    for unit, size in (("d", 86400), ("h", 3600), ("min", 60)):
+        if duration_s >= size and duration_s % (size / 2) == 0:
+            return f"{duration_s / size:g} {unit}"
+    return f"{duration_s:.6g} s"
+
+
+def clock(duration_s: float) -> str:
+    """Write a duration as hours, minutes and seconds.
+
+    >>> clock(16275)
+    '4:31:15'
+    """
+    minutes, seconds = divmod(round(duration_s), 60)
+    return f"{minutes // 60}:{minutes % 60:02d}:{seconds:02d}"
 
 
 def data_size(size: float) -> str:

@@ -2,8 +2,9 @@
 
 from collections.abc import Iterator
 
+from annealscope.controller.config.checks import step_number
 from annealscope.controller.config.errors import Fault, did_you_mean, one_of
-from annealscope.controller.config.protocol import Protocol
+from annealscope.controller.config.protocol import Protocol, Specimen
 from annealscope.controller.config.rig import RigConfig
 from annealscope.controller.config.wording import celsius, data_size, per_minute
 from annealscope.controller.config.yaml_nodes import parse_yaml
@@ -20,6 +21,12 @@ from annealscope.controller.planning.values import (
 MEMORY_SHARE = 0.6
 """Share of the machine's memory that the analyst may need."""
 
+FINEST_SETTLE_K = 0.1
+"""No sensor of a heating holder tells smaller deviations from its own noise."""
+
+FRAME_PER_DRIFT = 4
+"""A displacement of more than the frame divided by this leaves too little that is in every frame."""
+
 _ROUNDING = 1 + 1e-9
 
 
@@ -28,10 +35,13 @@ def problems_of(
 ) -> tuple[Problem, ...]:
     """Find all problems; what is not known of the machine (None) is not checked."""
     return (
+        *_settling(protocol),
         *_cameras(protocol, rig),
+        *_drift_limits(protocol, rig),
         *_image_shift(protocol, rig),
         *_pauses(protocol),
         *_envelope(plan, rig),
+        *_transitions(plan, protocol),
         *_ages(plan),
         *_doses(plan, protocol),
         *_beam(protocol, rig),
@@ -53,6 +63,19 @@ def _error(path: str, message: str) -> Problem:
     return Problem("error", path, message)
 
 
+def _warning(path: str, message: str) -> Problem:
+    return Problem("warning", path, message)
+
+
+def _settling(protocol: Protocol) -> Iterator[Problem]:
+    if protocol.settle.within_K < FINEST_SETTLE_K:
+        message = (
+            f"{protocol.settle.within_K:g} K is less than the noise of a heating holder's sensor, about "
+            f"{FINEST_SETTLE_K:g} K: the temperature may never count as reached"
+        )
+        yield _warning("settle.within", message)
+
+
 def _cameras(protocol: Protocol, rig: RigConfig) -> Iterator[Problem]:
     for key, acquisition in protocol.acquisitions.items():
         if acquisition.camera not in rig.cameras:
@@ -61,6 +84,20 @@ def _cameras(protocol: Protocol, rig: RigConfig) -> Iterator[Problem]:
                 f'the rig "{rig.name}" has no camera "{acquisition.camera}", only {one_of(rig.cameras)}{hint}'
             )
             yield _error(f"acquisitions.{key}.camera", message)
+
+
+def _drift_limits(protocol: Protocol, rig: RigConfig) -> Iterator[Problem]:
+    for key, acquisition in protocol.acquisitions.items():
+        drift, camera = acquisition.drift, rig.cameras.get(acquisition.camera)
+        if drift is None or camera is None:
+            continue
+        most_nm = min(camera.shape) * camera.pixel_nm / FRAME_PER_DRIFT
+        if drift.limit_nm > most_nm:
+            message = (
+                f"{drift.limit_nm:g} nm is more than a quarter of the frame, {most_nm:.2g} nm: too little "
+                "of the specimen would stay in view"
+            )
+            yield _warning(f"acquisitions.{key}.drift.limit", message)
 
 
 def _image_shift(protocol: Protocol, rig: RigConfig) -> Iterator[Problem]:
@@ -76,7 +113,8 @@ def _envelope(plan: Plan, rig: RigConfig) -> Iterator[Problem]:
     for planned, before_K in _with_setpoint_before(plan):
         if isinstance(planned.step, RampStep | CoolStep):
             path = f"{planned.path}.{planned.step.kind}"
-            yield from _beyond(path, "to", planned.step, before_K, rig)
+            for problem in _beyond(path, "to", planned.step, before_K, rig):
+                yield _error(problem.path, f"{problem.message} {step_number(planned.index + 1)}")
     safe = CoolStep(plan.safe.cool_to_K, plan.safe.rate_K_per_s)
     yield from _beyond("safe", "cool_to", safe, float("inf"), rig)
 
@@ -102,6 +140,27 @@ def _beyond(
         yield _error(f"{path}.rate", f'{rate} is faster than the rig "{rig.name}" bears, {limit}')
 
 
+def _transitions(plan: Plan, protocol: Protocol) -> Iterator[Problem]:
+    """What is hotter than the specimen stays a glass is allowed, but is rarely meant."""
+    for planned in plan.steps:
+        if isinstance(planned.step, RampStep):
+            above = _passed(planned.step.target_K, protocol.specimen)
+            if above:
+                message = f"{celsius(planned.step.target_K)} is above the specimen's {above}"
+                yield _warning(f"{planned.path}.ramp.to", f"{message} {step_number(planned.index + 1)}")
+
+
+def _passed(temperature_K: float, specimen: Specimen) -> str:
+    """Return the highest transition of the specimen below a temperature, or nothing."""
+    for name, onset_K in (
+        ("crystallization onset", specimen.crystallization_onset_K),
+        ("glass transition", specimen.glass_transition_K),
+    ):
+        if onset_K is not None and temperature_K > onset_K:
+            return f"{name}, {celsius(onset_K)}"
+    return ""
+
+
 def _pauses(protocol: Protocol) -> Iterator[Problem]:
     """The image is moved only while no exposure runs."""
     for key, acquisition in protocol.acquisitions.items():
@@ -117,14 +176,14 @@ def _ages(plan: Plan) -> Iterator[Problem]:
         step = planned.step
         if isinstance(step, WaitStep) and step.until_age_s is not None and planned.duration_s == 0:
             message = "this age has passed already when the step begins; the step waits for nothing"
-            yield Problem("warning", f"{planned.path}.wait.until_age", message)
+            yield _warning(f"{planned.path}.wait.until_age", f"{message} {step_number(planned.index + 1)}")
 
 
 def _doses(plan: Plan, protocol: Protocol) -> Iterator[Problem]:
     limit = protocol.limits.max_dose_per_region_per_nm2
     if limit is None:
         return
-    paths = {p.step.hold: p.path for p in plan.steps if isinstance(p.step, AcquireStep)}
+    steps = {p.step.hold: p for p in plan.steps if isinstance(p.step, AcquireStep)}
     doses = dict.fromkeys(range(1, len(plan.dose_per_region_per_nm2) + 1), 0.0)
     for hold in plan.holds:
         before = doses[hold.region]
@@ -134,7 +193,8 @@ def _doses(plan: Plan, protocol: Protocol) -> Iterator[Problem]:
                 f"brings its region to {doses[hold.region]:.3g} e/nm^2, more than limits.max_dose_per_region "
                 f"({limit:.3g} e/nm^2); take fewer frames or a fresh region"
             )
-            yield _error(f"{paths[hold.hold]}.acquire", message)
+            step = steps[hold.hold]
+            yield _error(f"{step.path}.acquire", f"{message} {step_number(step.index + 1)}")
 
 
 def _beam(protocol: Protocol, rig: RigConfig) -> Iterator[Problem]:
@@ -146,7 +206,7 @@ def _beam(protocol: Protocol, rig: RigConfig) -> Iterator[Problem]:
             message = (
                 f"the simulated beam has {simulated:.3g} e/nm^2/s; the dose is counted with the declared rate"
             )
-            yield Problem("warning", f"acquisitions.{key}.dose_rate", message)
+            yield _warning(f"acquisitions.{key}.dose_rate", message)
 
 
 def _machine(plan: Plan, free_disk_bytes: int | None, ram_bytes: int | None) -> Iterator[Problem]:

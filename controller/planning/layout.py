@@ -8,7 +8,7 @@ from typing import Any
 from annealscope.controller.config.protocol import EcmAcquisition, HoldStep, Protocol, Wait
 from annealscope.controller.config.quantities import ROOM_K, ZERO_CELSIUS_K
 from annealscope.controller.config.rig import RigConfig
-from annealscope.controller.config.wording import celsius, duration, per_minute
+from annealscope.controller.config.wording import celsius, duration_as_written
 from annealscope.controller.planning.checks import problems_of
 from annealscope.controller.planning.estimates import (
     analyst_memory_bytes,
@@ -27,14 +27,15 @@ from annealscope.controller.planning.values import (
     HoldEstimate,
     Plan,
     PlannedStep,
+    Precision,
     RampStep,
     SafeRule,
     SettleRule,
     WaitStep,
 )
 
-_TAU_SHARE = 1 / 20
-"""Precision is stated for a relaxation time of this share of the record."""
+RECORD_PER_TAU = (40, 20, 10, 5)
+"""Precision is stated for records of so many relaxation times; the rule is to take the longest."""
 
 
 def plan(
@@ -118,8 +119,7 @@ class _Layout:
     def _ramp(self, path: str, step: RampStep | CoolStep) -> PlannedStep:
         duration_s = abs(step.target_K - self._setpoint_K) / step.rate_K_per_s + self._protocol.settle.for_s
         self._setpoint_K = step.target_K
-        label = f"{step.kind} to {celsius(step.target_K)} at {per_minute(step.rate_K_per_s)}"
-        planned = self._planned(path, label, duration_s, step)
+        planned = self._planned(path, f"{step.kind} to {celsius(step.target_K)}", duration_s, step)
         self._settled_s = self._t_s
         return planned
 
@@ -136,9 +136,10 @@ class _Layout:
     def _wait(self, path: str, wait: Wait) -> PlannedStep:
         step = WaitStep(wait.for_s, wait.until_age_s)
         if wait.until_age_s is None:
-            return self._planned(path, f"wait {duration(wait.for_s or 0.0)}", wait.for_s or 0.0, step)
+            for_s = wait.for_s or 0.0
+            return self._planned(path, f"wait {duration_as_written(for_s)}", for_s, step)
         left_s = max(0.0, self._settled_s + wait.until_age_s - self._t_s)
-        return self._planned(path, f"wait until age {duration(wait.until_age_s)}", left_s, step)
+        return self._planned(path, f"wait to age {duration_as_written(wait.until_age_s)}", left_s, step)
 
     def _planned(self, path: str, label: str, duration_s: float, step: ExecutableStep) -> PlannedStep:
         planned = PlannedStep(self._index, path, label, self._t_s, duration_s, self._setpoint_K, step)
@@ -177,7 +178,6 @@ def _estimates(steps: tuple[PlannedStep, ...], protocol: Protocol, rig: RigConfi
 def _estimate(step: AcquireStep, region: int, dose_counts: str, rig: RigConfig) -> HoldEstimate:
     camera = rig.cameras[step.camera]
     duration_s = step.frames * step.period_s
-    tau_s = duration_s * _TAU_SHARE
     beam_s = duration_s if dose_counts == "beam_on" else step.frames * step.exposure_s
     analysed = valid_shape(camera.shape, step.drift is not None)
     n_speckles = speckle_count(analysed, camera.pixel_nm, rig.microscope.aperture_per_nm)
@@ -192,6 +192,12 @@ def _estimate(step: AcquireStep, region: int, dose_counts: str, rig: RigConfig) 
         dose_per_nm2=step.dose_rate_per_nm2_s * beam_s,
         largest_lag_s=largest_lag_frames(step.frames) * step.period_s,
         n_speckles=n_speckles,
+        precision=tuple(_precision(n_speckles, duration_s, duration_s / n) for n in RECORD_PER_TAU),
+    )
+
+
+def _precision(n_speckles: float, duration_s: float, tau_s: float) -> Precision:
+    return Precision(
         tau_s=tau_s,
         sigma_ln_tau=sigma_ln_tau(n_speckles, duration_s, tau_s),
         plain_bias=plain_bias(duration_s, tau_s),

@@ -51,7 +51,7 @@ class AcquireStep:
     hold: int
     """Ordinal of the acquisition in the plan, from 1."""
     name: str
-    """Stem of its file names, e.g. ``02_ecm_100C``."""
+    """Stem of its file names, e.g. ``01_ecm_100C``."""
     key: str
     """Name of the acquisition in the protocol."""
     title: str
@@ -106,6 +106,17 @@ class SafeRule:
 
 
 @dataclass(frozen=True)
+class Precision:
+    """What a record can tell of one relaxation time."""
+
+    tau_s: float
+    sigma_ln_tau: float
+    """Expected relative standard error, good to 30 %."""
+    plain_bias: float
+    """Expected relative bias of a fit that takes no account of the finite duration."""
+
+
+@dataclass(frozen=True)
 class HoldEstimate:
     """What one acquisition takes, and what it can tell."""
 
@@ -125,12 +136,8 @@ class HoldEstimate:
     """Longest time over which frames are correlated."""
     n_speckles: float
     """Independent speckles in the part of a frame that is analysed."""
-    tau_s: float
-    """A relaxation time this record can measure, a twentieth of its duration: for it the next two hold."""
-    sigma_ln_tau: float
-    """Expected relative standard error of that tau, good to 30 %."""
-    plain_bias: float
-    """Expected relative bias of that tau when the finite duration is not corrected for."""
+    precision: tuple[Precision, ...]
+    """For relaxation times of a 40th, 20th, 10th and 5th of its duration."""
 
 
 @dataclass(frozen=True)

@@ -6,8 +6,9 @@ from pathlib import Path
 
 import psutil
 
+from annealscope.controller.config.checks import broken_limits
 from annealscope.controller.config.errors import Fault, ProtocolError
-from annealscope.controller.config.load import parse_protocol, parse_rig
+from annealscope.controller.config.load import in_order, parse_form, parse_rig
 from annealscope.controller.config.protocol import Protocol
 from annealscope.controller.config.rig import RigConfig
 from annealscope.controller.config.sources import read_source
@@ -27,6 +28,8 @@ class Prepared:
     rig: RigConfig
     rig_text: str
     plan: Plan
+    limit_faults: tuple[Fault, ...]
+    """What the limits of the protocol forbid."""
 
     @property
     def warnings(self) -> list[str]:
@@ -34,9 +37,13 @@ class Prepared:
         return [f"{p.path}: {p.message}" for p in self.plan.problems if p.severity == "warning"]
 
     def check(self) -> None:
-        """Refuse a plan with errors. Raises ProtocolError."""
-        if self.plan.errors:
-            raise ProtocolError(problem_faults(self.plan.errors, self.protocol_text, self.protocol_file))
+        """Refuse what breaks a limit, or asks too much of rig or machine: all of it at once.
+
+        Raises ProtocolError.
+        """
+        problems = problem_faults(self.plan.errors, self.protocol_text, self.protocol_file)
+        if self.limit_faults or problems:
+            raise ProtocolError(in_order([*self.limit_faults, *problems]))
 
 
 def prepare(protocol_name: str | Path, rig_name: str | Path, folder: Path) -> Prepared:
@@ -52,13 +59,13 @@ def prepare(protocol_name: str | Path, rig_name: str | Path, folder: Path) -> Pr
     Raises
     ------
     ProtocolError
-        With the faults of both files.
+        With all faults of form of both files; what their contents break is for `Prepared.check`.
     """
     faults: list[Fault] = []
-    protocol = rig = None
+    form = rig = None
     try:
         protocol_source = read_source(protocol_name)
-        protocol = parse_protocol(protocol_source.content, protocol_source.file)
+        form = parse_form(protocol_source.content, protocol_source.file)
     except ProtocolError as error:
         faults += error.faults
     try:
@@ -66,8 +73,9 @@ def prepare(protocol_name: str | Path, rig_name: str | Path, folder: Path) -> Pr
         rig = parse_rig(rig_source.content, rig_source.file)
     except ProtocolError as error:
         faults += error.faults
-    if protocol is None or rig is None:
+    if form is None or rig is None:
         raise ProtocolError(faults)
+    document, protocol = form
     planned = lay_out(
         protocol,
         rig,
@@ -75,7 +83,8 @@ def prepare(protocol_name: str | Path, rig_name: str | Path, folder: Path) -> Pr
         ram_bytes=psutil.virtual_memory().total,
     )
     text, file = protocol_source.content.decode(), protocol_source.file
-    return Prepared(protocol, text, file, rig, rig_source.content.decode(), planned)
+    limit_faults = tuple(broken_limits(document, protocol))
+    return Prepared(protocol, text, file, rig, rig_source.content.decode(), planned, limit_faults)
 
 
 def _existing(folder: Path) -> Path:

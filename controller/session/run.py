@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from annealscope.controller.config.errors import one_of
 from annealscope.controller.config.protocol import Protocol
 from annealscope.controller.engine.bench import Bench
 from annealscope.controller.engine.commands import Command, CommandQueue
@@ -28,8 +29,10 @@ from annealscope.drivers.clock import Clock, VirtualClock, WallClock
 MAX_SPEED = 10_000.0
 """A real clock that runs faster would leave no time between two readings."""
 
+COMPRESSIONS = ("auto", "deflate", "none")
+
 DEAD_BAND_PX = 0.3
-"""Displacements smaller than this are left alone: the estimate of one frame is no better."""
+"""Displacements smaller than this are left alone: the image is not to follow the boiling of the speckle."""
 
 
 @dataclass(frozen=True)
@@ -45,6 +48,11 @@ class RunOptions:
     compression: str = "auto"
     """Of the hold files: ``auto``, ``deflate`` or ``none``."""
 
+    def __post_init__(self) -> None:
+        if self.compression not in COMPRESSIONS:
+            message = f"compression must be {one_of(COMPRESSIONS)}, got {self.compression!r}"
+            raise RunError(message, ExitCode.USAGE)
+
 
 def run(
     protocol: str | Path,
@@ -53,6 +61,7 @@ def run(
     out: Path | str | None = None,
     seed: int = 0,
     speed: str = "max",
+    compression: str = "auto",
 ) -> Outcome:
     """Carry out a protocol, as ``annealscope run`` does, without its report.
 
@@ -66,6 +75,8 @@ def run(
         Seed of the simulated world.
     speed
         ``max`` (virtual time), ``real``, or a factor.
+    compression
+        Of the hold files: ``auto``, ``deflate`` or ``none``.
 
     Returns
     -------
@@ -80,7 +91,8 @@ def run(
     prepared = prepare(protocol, rig, Path(out or "."))
     prepared.check()
     folder = Path(out) if out else default_folder(prepared.protocol)
-    return carry_out(prepared, RunOptions(folder, seed, speed), CommandQueue(), lambda status: None)
+    options = RunOptions(folder, seed, speed, compression)
+    return carry_out(prepared, options, CommandQueue(), lambda status: None)
 
 
 def carry_out(prepared: Prepared, options: RunOptions, commands: CommandQueue, observer: Observer) -> Outcome:

@@ -3,6 +3,7 @@
 import json
 import os
 import secrets
+from collections import deque
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,7 @@ from typing import Any
 import zmq
 
 from annealscope.controller.errors import ExitCode, RunError
+from annealscope.controller.journal import read_journal
 from annealscope.controller.stream import wire
 
 LIVE_FILE = "live.json"
@@ -75,7 +77,7 @@ def ask(folder: Path, request: str) -> dict[str, Any]:
 def _read_live(folder: Path) -> dict[str, Any]:
     path = folder / LIVE_FILE
     if not path.is_file():
-        raise RunError(f"no run is alive in {folder}: there is no {LIVE_FILE}", ExitCode.USAGE)
+        raise RunError(_why_not_alive(folder), ExitCode.USAGE)
     try:
         live: dict[str, Any] = json.loads(path.read_text())
         endpoint = str(live["endpoint"])
@@ -83,6 +85,18 @@ def _read_live(folder: Path) -> dict[str, Any]:
         return {"pid": live["pid"], "endpoint": endpoint, "token": live["token"]}
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise RunError(f"{path} cannot be read: {error}", ExitCode.INVALID_INPUT) from None
+
+
+def _why_not_alive(folder: Path) -> str:
+    if not folder.is_dir():
+        return f"no such folder: {folder}"
+    newest = deque(read_journal(folder / "journal.jsonl"), maxlen=1)
+    if not newest:
+        return f"no run is alive in {folder}: it is not a run folder"
+    last = newest.pop()
+    if last["kind"] == "run_ended":
+        return f"no run is alive in {folder}: that run has ended: {last['outcome']}, {last['why']}"
+    return f"no run is alive in {folder}: it is just starting, or its program died"
 
 
 def _write_private(path: Path, content: dict[str, Any]) -> None:
