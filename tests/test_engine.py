@@ -99,7 +99,7 @@ def _bad_sensor(run, reading_of):
         (lambda now: Reading(math.nan, now), "unusable"),
         (lambda now: Reading(300.0, now, "bad"), "unusable"),
         (lambda now: Reading(300.0, 0.0), "s old"),
-        (lambda now: Reading(600.0, now), "limit 300.0 degC"),
+        (lambda now: Reading(600.0, now), "limit 300.0 °C"),
         (lambda now: Reading(math.inf, now), "limit"),
     ],
 )

@@ -225,7 +225,7 @@ def test_missing_and_unreadable_hold_files_are_named(tmp_path: Path) -> None:
     page = write_report(folder).read_text(encoding="utf-8")
     assert f"holds/{holds[0].name}.nxs is not there" in page
     assert f"holds/{holds[1].name}.nxs cannot be read" in page
-    assert "annealscope repair" in page
+    assert "annealscope analyze" in page
 
 
 @pytest.mark.parametrize(

@@ -187,7 +187,7 @@ class Engine:
         """The way down, when the heater is above its end."""
         if not self._bench.setpoint_K > way.target_K + 0.5:
             return []
-        label = f"cool to {way.target_K - 273.15:.0f} degC and switch off"
+        label = f"cool to {way.target_K - 273.15:.0f} °C and switch off"
         return [Entry(SafeCoolDown(way.target_K, way.rate_K_per_s), label, self._steps, "safe", "cool")]
 
     def _fault(self, guard: str, message: str, exit_code: ExitCode) -> None:

@@ -92,7 +92,7 @@ class ChangeTemperature:
             bench.journal.write("phase", phase=self.phase)
         elif state != "running" or bench.now_s > self._deadline_s:
             why = state if state != "running" else "has not arrived in time"
-            raise DeviceError(f"{bench.holder.name}: the ramp to {self.target_K - 273.15:.1f} degC: {why}")
+            raise DeviceError(f"{bench.holder.name}: the ramp to {self.target_K - 273.15:.1f} °C: {why}")
 
     def _not_settled(self, bench: Bench) -> None:
         raise DeviceError(self._timeout_message(bench))
@@ -101,7 +101,7 @@ class ChangeTemperature:
         band = bench.band(self.target_K)
         return (
             f"{bench.holder.name}: not settled after {band.timeout_s:g} s: {self.target_K - 273.15:.1f} "
-            f"+- {band.within_K:g} degC wanted, {bench.temperature.value - 273.15:.2f} degC measured; "
+            f"+- {band.within_K:g} °C wanted, {bench.temperature.value - 273.15:.2f} °C measured; "
             "widen `settle:` in the protocol or check the holder"
         )
 

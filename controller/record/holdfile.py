@@ -170,7 +170,7 @@ def verify_against_log(path: Path, logs: HoldLogs) -> None:
 def _compare(path: Path, row: int, pixels: npt.NDArray[Any], table: list[Any], header: FrameHeader) -> None:
     if crc32(pixels.data) != header.crc32:
         raise RecordError(
-            f"{path}: frame {row} reads back damaged; its log is kept, `annealscope repair` uses it"
+            f"{path}: frame {row} reads back damaged; its log is kept, `annealscope analyze` reads it"
         )
     for column, values in zip(COLUMNS, table, strict=True):
         if not np.array_equal(values[row], np.asarray(column.value(header), column.dtype), equal_nan=True):

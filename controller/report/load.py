@@ -183,4 +183,4 @@ def _missing(folder: Path, records: Records) -> Iterable[str]:
         if name not in names:
             yield f"{name} was planned, but not reached."
     for log in sorted((folder / "holds").glob("*.frames")):
-        yield f"holds/{log.name} was never closed: `annealscope repair` makes the hold file from it."
+        yield f"holds/{log.name} was never closed: `annealscope analyze` reads its frame log."
