@@ -14,6 +14,7 @@ import numpy.typing as npt
 import scipy.fft
 
 from annealscope.analysis.binning import bin_frame
+from annealscope.analysis.geometry import speckle_count
 from annealscope.analysis.values import FloatArray, InvalidData
 
 Spectrum = npt.NDArray[np.complex64]
@@ -67,7 +68,7 @@ def register(frame: AnyFrame, reference: AnyFrame, *, pixel_nm: float, aperture_
 
 
 class DriftTracker:
-    """Follows the drift of a series of frames.
+    """Follows the drift of a series of frames (docs/methods/drift.md).
 
     The reference is the exponential running mean of the last `memory_frames` aligned frames; it changes only
     when the slot number passes a multiple of `update_slots`, so results do not depend on how frames were
@@ -85,6 +86,11 @@ class DriftTracker:
         Length of the running mean.
     update_slots
         Slots between two updates of the reference.
+
+    Raises
+    ------
+    InvalidData
+        When the frame is too small or the band holds no frequency.
     """
 
     def __init__(
@@ -99,7 +105,7 @@ class DriftTracker:
         self._band = _Band(shape, pixel_nm, aperture_per_nm)
         self._memory_frames = memory_frames
         self._update_slots = update_slots
-        speckles = shape[0] * shape[1] * pixel_nm**2 * np.pi * aperture_per_nm**2
+        speckles = speckle_count(shape, pixel_nm, aperture_per_nm)
         self._chance = float(np.clip(3 / np.sqrt(speckles), 0.05, 0.5))
         self.reset()
 
@@ -114,14 +120,20 @@ class DriftTracker:
         self._last_px = (0.0, 0.0)
 
     def locate(self, frame: AnyFrame, slot: int) -> Match:
-        """Locate the next frame; frames must come in order.
+        """Locate the next frame; frames must come in order (docs/methods/drift.md).
 
         Parameters
         ----------
         frame
-            Counts, shape as given at construction, any real type.
+            Counts, shape (ny, nx) as given at construction, any real dtype.
         slot
             Place of the frame on the time grid of its segment.
+
+        Returns
+        -------
+        Match
+            Displacement (y, x) in pixels against the first frame, and quality 0 ... 1. A frame that was not
+            found has the last displacement and its low quality; one without contrast has quality 0.
         """
         if slot // self._update_slots != self._period:
             self._fold()

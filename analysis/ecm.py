@@ -1,7 +1,7 @@
 """Electron correlation microscopy, live: frames in, displacements and times out (docs/methods/ecm.md)."""
 
 from dataclasses import dataclass
-from math import ceil, log2
+from math import ceil
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -13,6 +13,7 @@ from annealscope.analysis.ecm_frames import FrameCorrector
 from annealscope.analysis.ecm_results import Record, corrected_fit, ecm_results
 from annealscope.analysis.ecm_rows import FrameRows, FrameState, Rows, timeline
 from annealscope.analysis.ecm_spec import EcmSpec
+from annealscope.analysis.geometry import CHANNELS, LIVE_PIXELS, correlator_levels
 from annealscope.analysis.multitau import MultiTau
 from annealscope.analysis.multitau_level import BLOCK
 from annealscope.analysis.slots import block_runs
@@ -20,9 +21,6 @@ from annealscope.analysis.twotime import TwoTime
 from annealscope.analysis.values import FrameBlock, InvalidData, Results
 
 __all__ = ["Displacement", "EcmAnalysis", "EcmLive", "EcmSpec"]
-
-LIVE_PIXELS = 128**2
-"""At most so many pixels, evenly spaced, make the live result."""
 
 GROUP = 16
 """Slots that are averaged before the residual drift is measured; divides `BLOCK`."""
@@ -52,7 +50,7 @@ class EcmLive:
 
 
 class EcmAnalysis:
-    """The ECM pipeline of one acquisition.
+    """The ECM pipeline of one acquisition (docs/methods/ecm.md).
 
     Frames may come in blocks of any size. Displacements are returned at once; everything else is computed in
     blocks of 32 slots, so that results do not depend on how the frames were batched.
@@ -71,17 +69,23 @@ class EcmAnalysis:
         self._corrector = FrameCorrector(spec)
         self._corrected = np.empty((BLOCK, *spec.valid_shape), dtype=np.float32)
         self._tracker, self._residual = _trackers(spec)
-        self._correlator = MultiTau(spec.valid_shape, levels=_levels(spec.frames_expected))
+        self._correlator = _correlator(spec.valid_shape, spec.frames_expected)
         self._live_step, self._live_correlator = self._make_live()
         self._two_time = TwoTime(spec.valid_shape, bin_frames=spec.ttcf_bin_slots, pixel_bin=spec.coarse)
 
     def update(self, block: FrameBlock) -> list[Displacement]:
         """Take the next frames.
 
+        Parameters
+        ----------
+        block
+            n >= 0 frames of raw counts, shape (n, ny, nx) as in the specification, any real dtype but always
+            the same one, in order of segment and slot.
+
         Returns
         -------
         list of Displacement
-            One per frame of the block.
+            One per frame of the block, in nm.
 
         Raises
         ------
@@ -112,7 +116,13 @@ class EcmAnalysis:
         return EcmLive(len(self._rows), fit.tau_s, fit.beta, fit.sigma_tau_s)
 
     def result(self) -> Results:
-        """Everything the record says, named as in docs/methods/ecm.md. Call it after the last frame.
+        """Everything the record says. Call it after the last frame.
+
+        Returns
+        -------
+        Results
+            By path below ``/entry`` of a hold file; shapes and units are in the last table of
+            docs/methods/ecm.md.
 
         Raises
         ------
@@ -190,7 +200,7 @@ class EcmAnalysis:
         step = ceil((ny * nx / LIVE_PIXELS) ** 0.5)
         if step == 1:
             return 1, self._correlator
-        return step, MultiTau((-(-ny // step), -(-nx // step)), levels=_levels(self._spec.frames_expected))
+        return step, _correlator((-(-ny // step), -(-nx // step)), self._spec.frames_expected)
 
     def _check(self, block: FrameBlock) -> None:
         spec, n = self._spec, len(block)
@@ -224,9 +234,8 @@ def _trackers(spec: EcmSpec) -> tuple[DriftTracker | None, DriftTracker | None]:
     return raw, residual
 
 
-def _levels(frames_expected: int) -> int:
-    """Levels of 16 channels whose lags reach half the record."""
-    return min(max(ceil(log2(frames_expected / 2 / 15)) + 1, 1), 12)
+def _correlator(shape: tuple[int, int], slots: int) -> MultiTau:
+    return MultiTau(shape, channels=CHANNELS, levels=correlator_levels(slots))
 
 
 def _losses(rows: Rows) -> str:

@@ -9,11 +9,12 @@ from annealscope.analysis.averages import g2_averages, pixel_g2
 from annealscope.analysis.binning import bin_block
 from annealscope.analysis.ecm_rows import FrameState, Rows, Timeline, timeline
 from annealscope.analysis.ecm_spec import EcmSpec
-from annealscope.analysis.fit_spec import FitSpec
-from annealscope.analysis.kww import FitFlag, KwwFit, fit_kww, fit_kww_finite
+from annealscope.analysis.fit_spec import FitFlag, FitSpec
+from annealscope.analysis.kww import KwwFit, fit_kww, fit_kww_finite
 from annealscope.analysis.maps import fit_maps
 from annealscope.analysis.multitau import LagSums
-from annealscope.analysis.twotime import TwoTimeMap
+from annealscope.analysis.precision import Model
+from annealscope.analysis.twotime_map import TwoTimeMap
 from annealscope.analysis.values import FloatArray, Result, Results
 
 ESTIMATORS = ("pixel", "ratio", "roi", "ttcf")
@@ -114,7 +115,7 @@ def _plain_fit(sums: LagSums, g2: FloatArray, time: Timeline, spec: FitSpec, n_s
     )
 
 
-def _no_fit(model: str, range: str) -> KwwFit:
+def _no_fit(model: Model, range: str) -> KwwFit:
     nan = float("nan")
     return KwwFit(
         tau_s=nan,

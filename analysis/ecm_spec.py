@@ -6,15 +6,15 @@ from math import ceil
 import numpy as np
 
 from annealscope.analysis.fit_spec import FitSpec
-from annealscope.analysis.precision import speckle_count
+from annealscope.analysis.geometry import (
+    TTCF_BINS,
+    drift_margin_px,
+    inside_margin,
+    spatial_bin,
+    speckle_count,
+)
 from annealscope.analysis.shift import REACH_PX
 from annealscope.analysis.values import InvalidData
-
-TTCF_BINS = 700
-"""Time bins of the two-time map, when the caller does not choose."""
-
-LARGE_FRAME_PX = 512
-"""Frames of a longer side are binned 2 x 2 for the two-time map and the pixel maps."""
 
 MATRIX_OF_SAME_AXES = ((1.0, 0.0), (0.0, 1.0))
 
@@ -70,10 +70,10 @@ class EcmSpec:
 
     @property
     def margin(self) -> int:
-        """Pixels taken off every side: 1/16 of the shorter one within 6 ... 16; none without drift."""
+        """Pixels taken off every side; when not given `drift_margin_px`, none without drift."""
         if self.margin_px is not None:
             return self.margin_px
-        return min(max(6, min(self.shape) // 16), 16) if self.drift else 0
+        return drift_margin_px(self.shape) if self.drift else 0
 
     @property
     def max_displacement_px(self) -> int:
@@ -83,18 +83,17 @@ class EcmSpec:
     @property
     def valid_shape(self) -> tuple[int, int]:
         """Of the corrected frames."""
-        return self.shape[0] - 2 * self.margin, self.shape[1] - 2 * self.margin
+        return inside_margin(self.shape, self.margin)
 
     @property
     def n_speckles(self) -> float:
         """Independent speckles of the valid area."""
-        area_nm2 = self.valid_shape[0] * self.valid_shape[1] * self.pixel_nm**2
-        return speckle_count(area_nm2, self.aperture_per_nm)
+        return speckle_count(self.valid_shape, self.pixel_nm, self.aperture_per_nm)
 
     @property
     def coarse(self) -> int:
         """Spatial binning of the two-time map and the pixel maps."""
-        return 2 if max(self.shape) > LARGE_FRAME_PX else 1
+        return spatial_bin(self.shape)
 
     @property
     def ttcf_bin_slots(self) -> int:

@@ -1,6 +1,7 @@
-"""What of a correlation curve is fitted: range, resampling, weights, bounds."""
+"""What of a correlation curve is fitted, and what can be wrong with a fit."""
 
 from dataclasses import dataclass, replace
+from enum import IntFlag
 from typing import Any, Literal, Self
 
 import numpy as np
@@ -10,6 +11,32 @@ from scipy import sparse
 from annealscope.analysis.values import FloatArray, InvalidData
 
 _RANGE_FRACTION = {"full": 1.0, "first1": 1.0, "half": 0.5, "quarter": 0.25}
+
+
+class FitFlag(IntFlag):
+    """Why a fit should not be trusted; 0 means nothing was found."""
+
+    NOT_CONVERGED = 1
+    """No result: the values are NaN."""
+    TAU_AT_BOUND = 2
+    BETA_AT_BOUND = 4
+    LOW_AMPLITUDE = 8
+    """Amplitude below 3 times the rms of the residuals."""
+    TOO_FAST = 16
+    """tau below 3 slots."""
+    TOO_SLOW = 32
+    """tau above a third of the duration."""
+    FEW_POINTS = 64
+    """Fewer than 6 points before the curve first falls to zero."""
+    MASKED = 128
+    """Masked, dead or saturated pixel: not fitted, NaN."""
+    RESIDUAL_RUNS = 256
+    """Residuals keep their sign too long. A hint only: neighbouring lags of g2 are correlated."""
+    BASELINE_AT_BOUND = 512
+
+
+UNUSABLE = ~FitFlag.RESIDUAL_RUNS
+"""Flags that exclude a fit from summaries."""
 
 
 @dataclass(frozen=True)

@@ -7,13 +7,23 @@ import numpy as np
 import numpy.typing as npt
 from scipy.optimize import least_squares
 
-from annealscope.analysis.fit_spec import FitSpec, Resampling, duration_of, resample, resampling, slot_s
-from annealscope.analysis.kww_batch import FitFlag, fit_curves, fit_limits, judge, parameter_bounds
+from annealscope.analysis.fit_spec import (
+    UNUSABLE,
+    FitFlag,
+    FitSpec,
+    Resampling,
+    duration_of,
+    resample,
+    resampling,
+    slot_s,
+)
+from annealscope.analysis.kww_batch import fit_curves, fit_limits, judge, parameter_bounds
 from annealscope.analysis.kww_model import finite_kww, kww, mean_subtraction
-from annealscope.analysis.precision import error_scale
+from annealscope.analysis.precision import Model, error_scale
 from annealscope.analysis.values import FloatArray, InvalidData
 
 __all__ = [
+    "UNUSABLE",
     "FitFlag",
     "FitSpec",
     "KwwFit",
@@ -38,15 +48,16 @@ class KwwFit:
 
     sigma_tau_s: float
     sigma_beta: float
-    """Statistical standard errors from the universal error scale; NaN when the speckle count is unknown."""
+    """Statistical standard errors of this kind of fit, see `error_scale`; NaN when the number of speckles is
+    not known. The bias of a plain fit is not in them."""
 
     fit_sigma_tau_s: float
     fit_sigma_beta: float
-    """From the fit covariance: NOT the statistical uncertainty, because neighbouring lags are correlated."""
+    """From the fit covariance: NOT the statistical uncertainty. Too small where the model fits, because
+    neighbouring lags are correlated; inflated by the misfit where it does not."""
 
     flags: FitFlag
-    model: str
-    """"kww", "kww+baseline" or "finite"."""
+    model: Model
 
     range: str
     """The range of the `FitSpec`."""
@@ -54,7 +65,7 @@ class KwwFit:
     @property
     def usable(self) -> bool:
         """Whether nothing but perhaps the residual-runs hint is flagged."""
-        return not self.flags & ~FitFlag.RESIDUAL_RUNS
+        return not self.flags & UNUSABLE
 
 
 def fit_kww(
@@ -66,14 +77,14 @@ def fit_kww(
     duration_s: float | None = None,
     n_speckles: float | None = None,
 ) -> KwwFit:
-    """Fit ``A exp[-2 (t/tau)^beta] (+ C)`` to one curve.
+    """Fit ``A exp[-2 (t/tau)^beta] (+ C)`` to one curve (docs/methods/kww.md).
 
     Parameters
     ----------
     lag_s
-        Lags in s, increasing, shape (L,). Lag 0 is never fitted.
+        Lags in s, increasing, shape (L,), any real type. Lag 0 is never fitted.
     y
-        g2 - 1 at these lags, shape (L,).
+        g2 - 1 at these lags, shape (L,), any real type.
     pairs
         Number of pairs behind each lag, shape (L,); lags without pairs are dropped.
     spec
@@ -83,6 +94,11 @@ def fit_kww(
         T.
     n_speckles
         Independent speckles averaged over, for the statistical errors.
+
+    Returns
+    -------
+    KwwFit
+        Times in s. The model is "kww", or "kww+baseline" when the baseline was free.
 
     Raises
     ------
@@ -94,8 +110,8 @@ def fit_kww(
     points = resampling(lag, pairs, spec, duration_s)
     limits = fit_limits(spec, slot_s(lag), duration_of(lag) if duration_s is None else duration_s)
     fitted = _fit_points(points, points(curve), spec, limits)
-    model = "kww+baseline" if spec.free_baseline else "kww"
-    return _kww_fit(fitted, model, spec.range, n_speckles, duration_s)
+    model: Model = "kww+baseline" if spec.free_baseline else "kww"
+    return _kww_fit(fitted, spec, model, n_speckles, limits)
 
 
 def fit_kww_finite(
@@ -112,13 +128,15 @@ def fit_kww_finite(
 ) -> KwwFit:
     """Fit ``A [f(t) - B(t; tau, beta)]``, the expected `ratio` curve of a record of finite duration.
 
+    See "Finite duration" in docs/methods/kww.md.
     The model goes through the same resampling as the data. That the samples of long multi-tau lags are means
     over some slots is not in it; this is a matter of less than one part in a thousand.
 
     Parameters
     ----------
     lag_s, y
-        Lags in s, whole multiples of the slot spacing, and g2 - 1 of the `ratio` estimator, shape (L,).
+        Lags in s, whole multiples of the slot spacing, and g2 - 1 of the `ratio` estimator, shape (L,), any
+        real type.
     n_slots, spacing_s
         Number of slots of the record, segments together, and slot spacing in s.
     pairs
@@ -129,6 +147,11 @@ def fit_kww_finite(
         Slots per segment and, if known, their first slots on a common grid; see `mean_subtraction`.
     n_speckles
         Independent speckles averaged over, for the statistical errors.
+
+    Returns
+    -------
+    KwwFit
+        Times in s; the model is "finite", the baseline 0.
 
     Raises
     ------
@@ -145,8 +168,10 @@ def fit_kww_finite(
     lag, curve = np.asarray(lag_s, dtype=np.float64), _one_curve(lag_s, y)
     spec = replace(spec, range="half")
     points = resampling(lag, pairs, spec, max(record.segments) * spacing_s)
-    fitted = _fit_finite(points, record.slots(lag[points.kept]), points(curve), record, spec)
-    return _kww_fit(fitted, "finite", "half", n_speckles, record.duration_s)
+    limits = fit_limits(spec, spacing_s, record.duration_s)
+    slots = record.slots(lag[points.kept])
+    fitted = _fit_finite(points, slots, points(curve), record, spec, limits)
+    return _kww_fit(fitted, spec, "finite", n_speckles, limits)
 
 
 @dataclass(frozen=True)
@@ -203,10 +228,14 @@ def _fit_points(points: Resampling, y: FloatArray, spec: FitSpec, limits: FloatA
 
 
 def _fit_finite(
-    points: Resampling, slots: npt.NDArray[np.int64], y: FloatArray, record: _Record, spec: FitSpec
+    points: Resampling,
+    slots: npt.NDArray[np.int64],
+    y: FloatArray,
+    record: _Record,
+    spec: FitSpec,
+    limits: FloatArray,
 ) -> _Fitted:
     """Fit the finite-duration model, starting from a plain fit up to the first crossing."""
-    limits = fit_limits(spec, record.spacing_s, record.duration_s)
     plain = _fit_points(points, y, replace(spec, range="first1"), limits)
     if plain.flags & FitFlag.NOT_CONVERGED or not np.all(np.isfinite(y)):
         return _FAILED
@@ -252,10 +281,13 @@ def _one_curve(lag_s: npt.ArrayLike, y: npt.ArrayLike) -> FloatArray:
 
 
 def _kww_fit(
-    fitted: _Fitted, model: str, range: str, n_speckles: float | None, duration_s: float | None
+    fitted: _Fitted, spec: FitSpec, model: Model, n_speckles: float | None, limits: FloatArray
 ) -> KwwFit:
     amplitude, tau_s = np.exp(fitted.parameters[:2])
-    sigma_ln_tau, sigma_beta = error_scale(n_speckles or np.nan, duration_s or np.nan, tau_s)
+    spacing_s, duration_s, _, _ = limits
+    sigma_ln_tau, sigma_beta = error_scale(
+        n_speckles or np.nan, duration_s, tau_s, model=model, spacing_s=spacing_s
+    )
     return KwwFit(
         tau_s=float(tau_s),
         beta=float(fitted.parameters[2]),
@@ -267,5 +299,5 @@ def _kww_fit(
         fit_sigma_beta=float(fitted.errors[1]),
         flags=FitFlag(fitted.flags),
         model=model,
-        range=range,
+        range=spec.range,
     )

@@ -4,42 +4,17 @@ All helpers of the kernel are in this file: numba's cache watches a kernel's own
 not array expressions, which halves the time to compile them.
 """
 
+import math
 from dataclasses import dataclass
-from enum import IntFlag
 
 import numpy as np
 import numpy.typing as npt
 from numba import njit, prange
 
-from annealscope.analysis.fit_spec import FitSpec
+from annealscope.analysis.fit_spec import FitFlag, FitSpec
 from annealscope.analysis.values import FloatArray, InvalidData
 
-
-class FitFlag(IntFlag):
-    """Why a fit should not be trusted; 0 means nothing was found."""
-
-    NOT_CONVERGED = 1
-    """No result: the values are NaN."""
-    TAU_AT_BOUND = 2
-    BETA_AT_BOUND = 4
-    LOW_AMPLITUDE = 8
-    """Amplitude below 3 times the rms of the residuals."""
-    TOO_FAST = 16
-    """tau below 3 slots."""
-    TOO_SLOW = 32
-    """tau above a third of the duration."""
-    FEW_POINTS = 64
-    """Fewer than 6 points before the curve first falls to zero."""
-    MASKED = 128
-    """Masked, dead or saturated pixel: not fitted, NaN."""
-    RESIDUAL_RUNS = 256
-    """Residuals keep their sign too long. A hint only: neighbouring lags of g2 are correlated."""
-    BASELINE_AT_BOUND = 512
-
-
-UNUSABLE = ~FitFlag.RESIDUAL_RUNS
-"""Flags that exclude a fit from summaries."""
-
+# Kernels know plain integers only.
 _NOT_CONVERGED = int(FitFlag.NOT_CONVERGED)
 _TAU_AT_BOUND = int(FitFlag.TAU_AT_BOUND)
 _BETA_AT_BOUND = int(FitFlag.BETA_AT_BOUND)
@@ -57,6 +32,8 @@ _MIN_RELATIVE_AMPLITUDE = 1e-6
 _RUNS_Z = -3.0
 _GONE = 5.8
 """Logarithm of (t/tau)^beta beyond which the decay, below 1e-280, counts as over."""
+_E_MINUS_2 = math.exp(-2.0)
+"""What is left of a decay at t = tau."""
 _MAX_ITERATIONS = 300
 _STEP_TOLERANCE = 1e-7
 _GAIN_TOLERANCE = 1e-9
@@ -176,7 +153,8 @@ def judge(y, residuals, p, low, high, limits):  # type: ignore[no-untyped-def]
     smallest beta, largest beta); ``residuals`` of the points used.
     """
     flags = _FEW_POINTS if _crossing(y) < _MIN_POINTS else 0
-    amplitude, tau = np.exp(p[0]), np.exp(p[1])
+    slot_s, duration_s, _, _ = limits
+    amplitude, tau_s = np.exp(p[0]), np.exp(p[1])
     squares = 0.0
     for j in range(residuals.size):
         squares += residuals[j] * residuals[j]
@@ -189,9 +167,9 @@ def judge(y, residuals, p, low, high, limits):  # type: ignore[no-untyped-def]
         flags |= _BASELINE_AT_BOUND
     if amplitude < 3.0 * rms:
         flags |= _LOW_AMPLITUDE
-    if tau < 3.0 * limits[0]:
+    if tau_s < 3.0 * slot_s:
         flags |= _TOO_FAST
-    if tau > limits[1] / 3.0:
+    if tau_s > duration_s / 3.0:
         flags |= _TOO_SLOW
     if rms > 1e-6 * amplitude and _runs_z(residuals) < _RUNS_Z:
         flags |= _RESIDUAL_RUNS
@@ -201,12 +179,12 @@ def judge(y, residuals, p, low, high, limits):  # type: ignore[no-untyped-def]
 @njit(cache=True)
 def parameter_bounds(start_amplitude, limits, free_baseline):  # type: ignore[no-untyped-def]
     """Lower and upper bounds of (ln A, ln tau, beta, C); ``limits`` as in `judge`."""
-    slot, duration, beta_low, beta_high = limits
+    slot_s, duration_s, beta_low, beta_high = limits
     largest_baseline = start_amplitude if free_baseline else 0.0
     low_amplitude = np.log(start_amplitude * _MIN_RELATIVE_AMPLITUDE)
     high_amplitude = np.log(start_amplitude * _MAX_RELATIVE_AMPLITUDE)
-    low = np.array([low_amplitude, np.log(slot / 10.0), beta_low, -largest_baseline])
-    high = np.array([high_amplitude, np.log(100.0 * duration), beta_high, largest_baseline])
+    low = np.array([low_amplitude, np.log(slot_s / 10.0), beta_low, -largest_baseline])
+    high = np.array([high_amplitude, np.log(100.0 * duration_s), beta_high, largest_baseline])
     return low, high
 
 
@@ -231,14 +209,18 @@ def _all_finite(y):  # type: ignore[no-untyped-def]
 def _start_log_tau(log_t, y, n, amplitude):  # type: ignore[no-untyped-def]
     """Log of the first lag at which the curve is below e^-2 of its start."""
     for j in range(n):
-        if y[j] < amplitude * 0.1353352832366127:
+        if y[j] < amplitude * _E_MINUS_2:
             return log_t[j]
     return log_t[n - 1]
 
 
 @njit(cache=True)
 def _minimise(log_t, y, weights, p, low, high):  # type: ignore[no-untyped-def]
-    """Levenberg-Marquardt with steps clipped to the bounds; changes p, returns (cost, converged)."""
+    """Levenberg-Marquardt with steps clipped to the bounds; changes p, returns (cost, converged).
+
+    The damping follows Nielsen's rule: after a good step times 1 - (2 rho - 1)^3, with rho the ratio of the
+    gain to the foreseen one, here within 0.1 ... 2; after a bad one it grows.
+    """
     hessian, trial_hessian = np.empty((4, 4)), np.empty((4, 4))
     gradient, trial_gradient = np.empty(4), np.empty(4)
     step, trial, work = np.empty(4), np.empty(4), np.empty((4, 4))
@@ -261,7 +243,7 @@ def _minimise(log_t, y, weights, p, low, high):  # type: ignore[no-untyped-def]
         foreseen = 0.0
         for i in range(4):
             foreseen += step[i] * (gradient[i] + damping * hessian[i, i] * step[i])
-        trust = 2.0 * gain / foreseen - 1.0 if foreseen > 0.0 else 0.0
+        rho = gain / foreseen if foreseen > 0.0 else 0.5
         for i in range(4):
             p[i] = trial[i]
         hessian, trial_hessian = trial_hessian, hessian
@@ -270,7 +252,7 @@ def _minimise(log_t, y, weights, p, low, high):  # type: ignore[no-untyped-def]
         # A strongly damped step is short without being near the minimum.
         if damping < 10.0 and (moved < _STEP_TOLERANCE or gain < _GAIN_TOLERANCE * cost):
             return cost, True
-        damping = max(damping * min(max(1.0 - trust**3, 0.1), 2.0), 1e-12)
+        damping = max(damping * min(max(1.0 - (2.0 * rho - 1.0) ** 3, 0.1), 2.0), 1e-12)
     return cost, False
 
 

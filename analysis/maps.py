@@ -5,8 +5,8 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from annealscope.analysis.fit_spec import FitSpec, duration_of, resampling, slot_s
-from annealscope.analysis.kww_batch import UNUSABLE, FitFlag, fit_curves, fit_limits
+from annealscope.analysis.fit_spec import FitFlag, FitSpec, duration_of, resampling, slot_s
+from annealscope.analysis.kww_batch import fit_curves, fit_limits
 from annealscope.analysis.values import FloatArray, InvalidData
 
 _PIXELS_AT_ONCE = 1 << 16
@@ -22,24 +22,7 @@ class KwwMaps:
     beta: Map
     amplitude: Map
     flags: npt.NDArray[np.uint16]
-    """`FitFlag` bits of every pixel."""
-
-    @property
-    def usable(self) -> npt.NDArray[np.bool_]:
-        """Pixels with nothing flagged but perhaps the residual-runs hint, shape (ny, nx)."""
-        return np.asarray((self.flags & int(UNUSABLE)) == 0)
-
-
-@dataclass(frozen=True)
-class MapSummary:
-    """What a map says as a whole. A map of one uniform tau is wide too: compare with a simulated null."""
-
-    flagged_fraction: float
-    """Fraction of the fitted (not masked) pixels that are not usable."""
-
-    median_tau_s: float
-    sd_ln_tau: float
-    """Median of tau and standard deviation of ln(tau) over the usable pixels; NaN without any."""
+    """`FitFlag` bits of every pixel; `UNUSABLE` ones exclude it from a summary."""
 
 
 def fit_maps(
@@ -51,12 +34,12 @@ def fit_maps(
     duration_s: float | None = None,
     mask: npt.NDArray[np.bool_] | None = None,
 ) -> KwwMaps:
-    """Fit ``A exp[-2 (t/tau)^beta]`` to every pixel, on all threads that numba may use.
+    """Fit ``A exp[-2 (t/tau)^beta]`` to every pixel, on all threads that numba may use (docs/methods/kww.md).
 
     Parameters
     ----------
     lag_s
-        Lags in s, increasing, shape (L,).
+        Lags in s, increasing, shape (L,), any real type.
     y
         g2 - 1 of every pixel, shape (L, ny, nx), float32 or float64.
     pairs
@@ -66,7 +49,12 @@ def fit_maps(
     duration_s
         Duration T of the record; None: the lag axis spans it.
     mask
-        True where a pixel is valid, shape (ny, nx); None: everywhere.
+        True where a pixel is valid, shape (ny, nx), bool; None: everywhere.
+
+    Returns
+    -------
+    KwwMaps
+        Maps of shape (ny, nx), float32, and their flags, uint16; tau in s.
 
     Raises
     ------
@@ -93,19 +81,6 @@ def fit_maps(
         beta=parameters[2].reshape(valid.shape),
         amplitude=amplitude,
         flags=flags.reshape(valid.shape),
-    )
-
-
-def map_summary(maps: KwwMaps) -> MapSummary:
-    """Summarise a map: flagged fraction, median tau and spread of ln(tau) of a map."""
-    fitted = (maps.flags & int(FitFlag.MASKED)) == 0
-    ln_tau = np.log(maps.tau_s[maps.usable].astype(np.float64))
-    if ln_tau.size == 0:
-        return MapSummary(1.0 if fitted.any() else float("nan"), float("nan"), float("nan"))
-    return MapSummary(
-        flagged_fraction=float(1.0 - ln_tau.size / fitted.sum()),
-        median_tau_s=float(np.exp(np.median(ln_tau))),
-        sd_ln_tau=float(np.std(ln_tau)),
     )
 
 

@@ -41,7 +41,7 @@ class LagSums:
 
 
 class MultiTau:
-    """Correlates every pixel at lags from one slot up to thousands, in bounded memory.
+    """Correlates every pixel at lags from one slot up to thousands, in bounded memory (docs/methods/g2.md).
 
     Level 0 has the lags 1 ... channels - 1. A sample of level l is the mean of two samples of level l - 1 (of
     the one that exists, when the other is lost), and gives the lags channels/2 ... channels - 1 times 2^l.
@@ -54,6 +54,11 @@ class MultiTau:
         Samples that a level looks back, even, at least 4.
     levels
         Number of levels, at least 1. The largest lag is (channels - 1) 2^(levels - 1) slots.
+
+    Raises
+    ------
+    InvalidData
+        When channels, levels or shape are not as said.
 
     Notes
     -----
@@ -85,12 +90,13 @@ class MultiTau:
         Parameters
         ----------
         frames
-            Normalised frames (mean about 1), shape (n, ny, nx); float32 is taken as it is.
+            Normalised frames (mean about 1), shape (n, ny, nx), any real dtype; float32 is not copied.
         slot
-            Place of each frame on the time grid of its segment, shape (n,), increasing. A number that is left
-            out is a lost slot: lags cross it, pairs with it do not exist.
+            Place of each frame on the time grid of its segment, integers, shape (n,), increasing. A number
+            that is left out is a lost slot: lags cross it, pairs with it do not exist.
         segment
-            Segment of each frame, shape (n,). No lag crosses a change; a segment must not come back.
+            Segment of each frame, integers, shape (n,). No lag crosses a change; a segment must not come
+            back.
 
         Raises
         ------
@@ -105,6 +111,11 @@ class MultiTau:
 
     def sums(self) -> LagSums:
         """Return the sums over everything so far, at the lags that have a pair; more frames may follow.
+
+        Returns
+        -------
+        LagSums
+            Lags in slots; sums per pixel, float32, shape (L, ny, nx).
 
         Raises
         ------

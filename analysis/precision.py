@@ -1,5 +1,7 @@
 """How precise and how biased a record of given size and duration is."""
 
+from typing import Literal
+
 import numpy as np
 import numpy.typing as npt
 from scipy.optimize import least_squares
@@ -8,40 +10,61 @@ from annealscope.analysis.fit_spec import FitSpec, resampling
 from annealscope.analysis.kww_model import finite_kww, kww
 from annealscope.analysis.values import FloatArray
 
+Model = Literal["kww", "kww+baseline", "finite"]
+"""A fit: plain, with a free baseline, or with the finite duration of the record in it."""
+
 _LN_TAU_SCALE = 2.5
 _BETA_SCALE = 1.0
 
+_SCATTER: dict[Model | None, tuple[float, float]] = {
+    None: (1.0, 0.0),
+    "kww": (0.9, 13.0),
+    "finite": (1.3, 27.0),
+    "kww+baseline": (1.7, 27.0),
+}
+"""By the model of a fit, measured: scatter of ln(tau) in units of the universal scale; number of slots in tau
+at which that of beta is twice its scale."""
+
 
 def error_scale(
-    n_speckles: npt.ArrayLike, duration_s: npt.ArrayLike, tau_s: npt.ArrayLike
+    n_speckles: npt.ArrayLike,
+    duration_s: npt.ArrayLike,
+    tau_s: npt.ArrayLike,
+    *,
+    model: Model | None = None,
+    spacing_s: float = 0.0,
 ) -> tuple[FloatArray, FloatArray]:
     """Statistical standard errors of ln(tau) and of beta from one record, good to 30 %.
 
-    ``2.5 / sqrt(N T/tau)`` and ``1.0 / sqrt(N T/tau)``: the number of independent speckles N times the number
-    of relaxation times counts the independent events (docs/methods/kww.md). Inputs broadcast; where they are
-    not positive and finite the result is NaN.
+    The universal scale is ``2.5 / sqrt(N T/tau)`` and ``1.0 / sqrt(N T/tau)``: the number of independent
+    speckles N times the number of relaxation times counts the independent events. A fit with more to find out
+    scatters more, and with few slots in tau the beginning of the decay, which tells beta from the amplitude,
+    is missing. How much more was measured on simulated records (docs/methods/kww.md). Inputs broadcast; where
+    they are not positive and finite the result is NaN.
 
     Parameters
     ----------
     n_speckles
-        Independent speckles in the field of view, see `speckle_count`.
+        Independent speckles in the field of view, see `geometry.speckle_count`.
     duration_s, tau_s
-        Duration of the record and relaxation time in s.
+        Duration of the record and relaxation time in s; of a plain fit the tau it shows, not the true one.
+    model
+        The fit, as in `KwwFit.model`; None: the universal scale itself.
+    spacing_s
+        Slot spacing in s; 0: tau has very many slots.
+
+    Returns
+    -------
+    sigma_ln_tau, sigma_beta
+        float64 of the common shape of the inputs.
     """
+    factor, few_slots = _SCATTER[model]
+    tau = np.asarray(tau_s, float)
     with np.errstate(divide="ignore", invalid="ignore"):
-        events = np.asarray(n_speckles, float) * np.asarray(duration_s, float) / np.asarray(tau_s, float)
+        events = np.asarray(n_speckles, float) * np.asarray(duration_s, float) / tau
         root = np.sqrt(np.where((events > 0.0) & np.isfinite(events), events, np.nan))
-    return np.asarray(_LN_TAU_SCALE / root), np.asarray(_BETA_SCALE / root)
-
-
-def speckle_count(area_nm2: float, aperture_per_nm: float) -> float:
-    """Independent speckles in an area: area times ``pi q_a^2``, with the aperture radius q_a in 1/nm."""
-    return area_nm2 * np.pi * aperture_per_nm**2
-
-
-def speckle_fwhm_nm(aperture_per_nm: float) -> float:
-    """Full width at half maximum in nm of the intensity correlation ``[2 J1(x)/x]^2``, x = 2 pi q_a r."""
-    return 0.514 / aperture_per_nm
+        beta_factor = 1.0 + few_slots * spacing_s / tau
+    return np.asarray(factor * _LN_TAU_SCALE / root), np.asarray(beta_factor * _BETA_SCALE / root)
 
 
 def record_bias(
@@ -50,7 +73,7 @@ def record_bias(
     """Values a plain KWW fit is expected to show for a record of finite duration.
 
     Fits the KWW decay to the expected `ratio` curve ``f - B_N`` of one segment. Unlike `fit_kww` it needs no
-    compiled code, so that planning a run stays quick.
+    compiled code.
 
     Parameters
     ----------
@@ -64,6 +87,11 @@ def record_bias(
     Returns
     -------
     tau_seen_s, beta_seen
+
+    Raises
+    ------
+    InvalidData
+        The record has fewer than 3 lags in the range of ``spec``.
     """
     spec = FitSpec.default() if spec is None else spec
     slots = np.arange(1, n_slots)

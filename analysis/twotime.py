@@ -13,6 +13,7 @@ import numpy.typing as npt
 from numba import njit, prange
 
 from annealscope.analysis.slots import Integers, SlotOrder, block_runs
+from annealscope.analysis.twotime_map import TwoTimeMap
 from annealscope.analysis.values import FloatArray, InvalidData
 
 _GROUP = 32
@@ -22,26 +23,8 @@ _PIXELS_AT_ONCE = 16384
 Pixels = npt.NDArray[np.float32]
 
 
-@dataclass(frozen=True)
-class TwoTimeMap:
-    """C(t1, t2) between time bins."""
-
-    t_slots: FloatArray
-    """Middle of each bin in slots of its segment, shape (n,)."""
-
-    segment: Integers
-    """Segment of each bin, shape (n,)."""
-
-    value: FloatArray
-    """C, shape (n, n), symmetric. NaN between segments and for bins without a frame. The diagonal contains
-    noise, see :func:`without_diagonal`."""
-
-    bin_slots: int
-    """Width of a bin in slots."""
-
-
 class TwoTime:
-    """Correlates the image at any two times of a record.
+    """Correlates the image at any two times of a record (docs/methods/ttcf.md).
 
     Parameters
     ----------
@@ -56,7 +39,12 @@ class TwoTime:
         Side of the squares of pixels that are averaged first; stay below the size of a speckle. What is left
         of a row or column of pixels is not used.
     mask
-        True where a pixel takes part, shape (ny, nx); None takes all. A square needs all its pixels.
+        True where a pixel takes part, bool, shape (ny, nx); None takes all. A square needs all its pixels.
+
+    Raises
+    ------
+    InvalidData
+        When bins, shape or mask are not as said, or no square is left.
 
     Notes
     -----
@@ -100,6 +88,11 @@ class TwoTime:
 
     def result(self) -> TwoTimeMap:
         """Return C between all complete bins; more frames may follow.
+
+        Returns
+        -------
+        TwoTimeMap
+            Times in slots; C, float64, shape (n, n).
 
         Raises
         ------
@@ -169,28 +162,6 @@ class TwoTime:
             return (np.outer(mean, mean) - np.outer(excess, excess) + products / n_pixels) / np.outer(
                 mean, mean
             )
-
-
-def without_diagonal(value: FloatArray) -> FloatArray:
-    """Replace the diagonal, which contains noise, by the mean of its neighbours in the same row.
-
-    Parameters
-    ----------
-    value
-        Two-time correlation, shape (n, n).
-
-    Returns
-    -------
-    ndarray
-        A copy, for display; the diagonal is NaN where both neighbours are missing.
-    """
-    shown = np.array(value, dtype=np.float64)
-    missing = np.array([np.nan])
-    beside = np.diagonal(shown, 1)
-    pair = np.stack([np.concatenate([missing, beside]), np.concatenate([beside, missing])])
-    count = np.isfinite(pair).sum(axis=0)
-    np.fill_diagonal(shown, np.where(count > 0, np.nansum(pair, axis=0) / np.maximum(count, 1), np.nan))
-    return shown
 
 
 @dataclass

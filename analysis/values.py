@@ -56,7 +56,24 @@ class FrameBlock:
 
 
 def uniform_block(frames: npt.NDArray[Any], period_s: float, first: int = 0) -> FrameBlock:
-    """Wrap frames that follow each other without a gap, the first one in slot ``first`` of segment 0."""
+    """Wrap frames that follow each other without a gap and without image shift, all in segment 0.
+
+    Slots and segments are explained in docs/methods/g2.md.
+
+    Parameters
+    ----------
+    frames
+        Raw counts, shape (n, ny, nx), any real dtype; not copied.
+    period_s
+        Start to start, s.
+    first
+        Slot of the first frame.
+
+    Returns
+    -------
+    FrameBlock
+        With ``t_start_s`` = slot times period.
+    """
     slot = np.arange(first, first + len(frames), dtype=np.int64)
     return FrameBlock(
         frames=frames,

@@ -53,8 +53,8 @@ class WorldSpec:
     """Pixels (ny, nx)."""
 
     pixel_nm: float = 0.1647
-    aperture_per_nm: float = 0.847
-    """Radius of the objective aperture as a spatial frequency (10 um at 3 mm focal length, 300 kV)."""
+    aperture_per_nm: float = 0.726
+    """Radius of the objective aperture as a spatial frequency (10 um at 3.5 mm focal length, 300 kV)."""
 
     dose_rate_e_per_nm2_s: float = 4.4e5
     dark_field_fraction: float = 2.5e-3

@@ -81,12 +81,15 @@ def test_lags_without_pairs_are_dropped():
     assert fit_kww(lag_s, y, pairs, **record) == expected
 
 
-def test_statistical_errors_come_from_the_universal_scale():
+def test_statistical_errors_are_those_of_the_model():
     lag_s = np.arange(1.0, 2000.0)
     y = 0.1 * kww(lag_s, 100.0, 0.7)
     fit = fit_kww(lag_s, y, spec=EVERY_LAG, duration_s=2000.0, n_speckles=500)
-    assert fit.sigma_tau_s == pytest.approx(100.0 * 2.5 / np.sqrt(500 * 2000 / 100), rel=1e-5)
-    assert fit.sigma_beta == pytest.approx(1.0 / np.sqrt(500 * 2000 / 100), rel=1e-5)
+    assert fit.sigma_tau_s == pytest.approx(100.0 * 0.9 * 2.5 / np.sqrt(500 * 2000 / 100), rel=1e-5)
+    assert fit.sigma_beta == pytest.approx(1.13 / np.sqrt(500 * 2000 / 100), rel=1e-5)
+    spec = FitSpec.with_baseline()
+    free = fit_kww(lag_s, y, spec=spec, duration_s=2000.0, n_speckles=500)
+    assert free.sigma_tau_s == pytest.approx(free.tau_s * 1.7 * 2.5 / np.sqrt(500 * 2000 / 100), rel=0.01)
     assert np.isnan(fit_kww(lag_s, y, duration_s=2000.0).sigma_tau_s)
 
 

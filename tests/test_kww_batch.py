@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 from scipy.optimize import curve_fit
 
-from annealscope.analysis.fit_spec import FitSpec
+from annealscope.analysis.fit_spec import FitFlag, FitSpec
 from annealscope.analysis.kww import kww
-from annealscope.analysis.kww_batch import FitFlag, fit_curves, fit_limits
+from annealscope.analysis.kww_batch import fit_curves, fit_limits
 from annealscope.analysis.values import InvalidData
 
 EVERY_LAG = FitSpec(resample="none", range="full")

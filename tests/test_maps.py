@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from annealscope.analysis.kww import FitFlag, FitSpec, fit_kww, kww
-from annealscope.analysis.maps import KwwMaps, fit_maps, map_summary
+from annealscope.analysis.kww import UNUSABLE, FitFlag, FitSpec, fit_kww, kww
+from annealscope.analysis.maps import fit_maps
 from annealscope.analysis.values import InvalidData
 
 LAG_S = 2.0 * np.concatenate([np.arange(16), *(np.arange(8, 16) * 2**level for level in range(1, 7))])
@@ -60,7 +60,7 @@ def test_bad_pixels_are_nan_and_flagged_and_leave_their_neighbours_alone():
     others = np.ones_like(mask)
     others[range(4), range(4)] = False
     np.testing.assert_array_equal(maps.tau_s[others], clean.tau_s[others])
-    assert not maps.usable[range(4), range(4)].any()
+    assert np.all(maps.flags[range(4), range(4)] & int(UNUSABLE))
 
 
 def test_more_pixels_than_are_fitted_at_once():
@@ -68,26 +68,6 @@ def test_more_pixels_than_are_fitted_at_once():
     tiled = np.tile(y, (1, 1, 12_000)).astype(np.float32)
     maps = fit_maps(LAG_S, tiled, duration_s=14000.0, spec=FitSpec(points=12))
     np.testing.assert_array_equal(maps.tau_s, np.tile(maps.tau_s[:, :3], (1, 12_000)))
-
-
-def test_the_summary_uses_usable_pixels_only():
-    tau_s = np.array([[100.0, 100.0 * np.e], [np.nan, 9e9], [np.nan, 100.0]], dtype=np.float32)
-    flags = np.array(
-        [[0, FitFlag.RESIDUAL_RUNS], [FitFlag.MASKED, FitFlag.TOO_SLOW], [1, 0]], dtype=np.uint16
-    )
-    summary = map_summary(KwwMaps(tau_s, tau_s, tau_s, flags))
-    assert summary.flagged_fraction == pytest.approx(2 / 5)
-    assert summary.median_tau_s == pytest.approx(100.0)
-    assert summary.sd_ln_tau == pytest.approx(np.std([0.0, 1.0, 0.0]))
-
-
-@pytest.mark.parametrize(("flag", "fraction"), [(FitFlag.NOT_CONVERGED, 1.0), (FitFlag.MASKED, np.nan)])
-def test_the_summary_of_a_map_without_usable_pixels(flag, fraction):
-    nothing = np.full((2, 2), np.nan, dtype=np.float32)
-    summary = map_summary(KwwMaps(nothing, nothing, nothing, np.full((2, 2), int(flag), dtype=np.uint16)))
-    assert summary.flagged_fraction == pytest.approx(fraction, nan_ok=True)
-    assert np.isnan(summary.median_tau_s)
-    assert np.isnan(summary.sd_ln_tau)
 
 
 @pytest.mark.parametrize(

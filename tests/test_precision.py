@@ -2,10 +2,18 @@
 
 import numpy as np
 import pytest
+from speckle_movie import speckle_count as speckle_count_px
+from speckle_movie import speckle_movie
 
+from annealscope.analysis.averages import g2_averages
 from annealscope.analysis.fit_spec import FitSpec
-from annealscope.analysis.kww import finite_kww, fit_kww
-from annealscope.analysis.precision import error_scale, record_bias, speckle_count, speckle_fwhm_nm
+from annealscope.analysis.geometry import correlator_levels, speckle_count
+from annealscope.analysis.kww import finite_kww, fit_kww, fit_kww_finite
+from annealscope.analysis.multitau import MultiTau
+from annealscope.analysis.precision import error_scale, record_bias
+
+SHAPE, TAU_SLOTS, N_SLOTS = (64, 64), 40.0, 400
+"""Records of 10 relaxation times and 212 speckles."""
 
 # tau_s, beta, spacing_s, slots; tau and beta seen up to T; to the first crossing; to T/4 with a baseline
 TABLE = [
@@ -57,8 +65,46 @@ def test_error_scale_of_a_failed_fit_is_unknown(tau_s):
     assert np.all(np.isnan(error_scale(1e4, 1e4, tau_s)))
 
 
+def test_few_slots_in_tau_blur_beta_only():
+    universal, finite = error_scale(1e4, 1e4, 100.0), error_scale(1e4, 1e4, 100.0, model="finite")
+    coarse = error_scale(1e4, 1e4, 100.0, model="finite", spacing_s=10.0)
+    assert coarse[0] == finite[0] > universal[0]
+    assert coarse[1] > 3 * finite[1] == 3 * universal[1]
+
+
+@pytest.fixture(scope="module")
+def fits_of_40_records():
+    """Records of 10 relaxation times, fitted in three ways."""
+    movie = speckle_movie(40 * N_SLOTS, SHAPE, tau_frames=TAU_SLOTS, beta=0.7, seed=31)
+    movie /= movie.mean(axis=(1, 2), keepdims=True)
+    fits = {"kww": [], "finite": [], "kww+baseline": []}
+    for record in movie.reshape(40, N_SLOTS, *SHAPE):
+        correlator = MultiTau(SHAPE, levels=correlator_levels(N_SLOTS))
+        correlator.update(record, np.arange(N_SLOTS), np.zeros(N_SLOTS, dtype=int))
+        sums = correlator.sums()
+        lag_s, pairs, g2 = sums.lag_slots.astype(float), sums.pairs, g2_averages(sums)
+        ratio, roi = g2["ratio"] - 1, g2["roi"] - 1
+        fits["kww"].append(fit_kww(lag_s, ratio, pairs, duration_s=N_SLOTS))
+        fits["finite"].append(fit_kww_finite(lag_s, ratio, n_slots=N_SLOTS, spacing_s=1.0, pairs=pairs))
+        spec = FitSpec.with_baseline()
+        fits["kww+baseline"].append(fit_kww(lag_s, roi, pairs, spec=spec, duration_s=N_SLOTS))
+    return {model: np.array([(np.log(fit.tau_s), fit.beta) for fit in of]) for model, of in fits.items()}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("model", ["kww", "finite", "kww+baseline"])
+def test_the_scatter_of_records_is_the_error_scale(fits_of_40_records, model):
+    values = fits_of_40_records[model]
+    seen_s = np.exp(values[:, 0].mean())
+    expected = error_scale(speckle_count_px(SHAPE, 4.0), N_SLOTS, seen_s, model=model, spacing_s=1.0)
+    # Good to 30 %, and a standard deviation of 40 values to 11 %.
+    assert np.all(np.abs(np.log(values.std(axis=0, ddof=1) / expected)) < np.log(1.3) + 4 * 0.11)
+    if model != "kww":
+        error = 4 * np.array(expected) / np.sqrt(len(values))
+        assert np.all(np.abs(values.mean(axis=0) - [np.log(TAU_SLOTS), 0.7]) < error)
+
+
 def test_speckles_of_the_published_apertures():
-    frame_nm2 = (1024 * 14e3 * 4 / 340_000) ** 2
-    for aperture_per_nm, count, fwhm_nm in [(0.726, 4.7e4, 0.71), (0.847, 6.4e4, 0.61), (1.104, 1.1e5, 0.47)]:
-        assert speckle_count(frame_nm2, aperture_per_nm) == pytest.approx(count, rel=0.02)
-        assert speckle_fwhm_nm(aperture_per_nm) == pytest.approx(fwhm_nm, abs=0.006)
+    pixel_nm = 14e3 * 4 / 340_000
+    for aperture_per_nm, count in [(0.726, 4.7e4), (0.847, 6.4e4), (1.104, 1.1e5)]:
+        assert speckle_count((1024, 1024), pixel_nm, aperture_per_nm) == pytest.approx(count, rel=0.02)

@@ -118,6 +118,8 @@ def test_run_file_links_holds_and_tabulates_tau(tmp_path: Path) -> None:
     complete(run, 2, 100.0, 400.0)
     complete(run, 3, 150.0, None)
     begin(run, 4, 250.0).leave()
+    with h5py.File(run.hold_file("02_ecm_100C"), "a") as file:
+        file["entry/kww/corrected"].attrs["flags"] = 32
     write_run_file(run)
     moved = shutil.move(run.path, tmp_path / "elsewhere")
     with h5py.File(Path(moved) / "run.nxs", "r") as file:
@@ -132,6 +134,7 @@ def test_run_file_links_holds_and_tabulates_tau(tmp_path: Path) -> None:
         assert table["temperature"].attrs["units"] == "degC"
         np.testing.assert_array_equal(table["tau_s"], [400.0, 50.0])
         np.testing.assert_array_equal(table["tau_s_errors"], [2.0, 2.0])
+        np.testing.assert_array_equal(table["flags"], [32, 0])
         np.testing.assert_array_equal(table["tau_s_pixel"], [360.0, 45.0])
         np.testing.assert_array_equal(table["tau_s_pixel_errors"], [np.nan, np.nan])
         assert list(table.attrs["auxiliary_signals"]) == ["tau_s_pixel"]

@@ -7,7 +7,8 @@ from hypothesis import strategies as st
 from record_strategies import Record, records, splits
 from slow_correlators import time_bins, two_time
 
-from annealscope.analysis.twotime import TwoTime, without_diagonal
+from annealscope.analysis.twotime import TwoTime
+from annealscope.analysis.twotime_map import without_diagonal
 from annealscope.analysis.values import InvalidData
 
 

@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from annealscope.analysis.fit_spec import FitFlag
 from annealscope.analysis.values import Results
 from annealscope.controller.config.quantities import DURATION, LENGTH, PER_LENGTH, Dimension, parse_quantity
 from annealscope.controller.errors import ExitCode, RunError
@@ -28,6 +29,7 @@ from annealscope.controller.record.results import (
     write_results_file,
 )
 from annealscope.controller.record.runfolder import open_run
+from annealscope.controller.report.summary import Fit
 from annealscope.controller.stream.wire import results_to_entries
 
 if TYPE_CHECKING:
@@ -50,6 +52,8 @@ class Row:
     beta: float
     tau_pixel_s: float
     """By the estimator of the paper: every pixel normalised by its own mean."""
+    flagged: str
+    """Why tau should not be believed, in words; empty when nothing is known against it."""
     note: str
     """Where the results are, or how they compare with those in the file."""
 
@@ -61,9 +65,10 @@ class Row:
     def __str__(self) -> str:
         if not self.relaxes:
             return f"{self.title}: no relaxation found: {NO_RELAXATION}; {self.note}"
+        remark = f"{self.flagged}; " if self.flagged else ""
         return (
             f"{self.title}: tau {self.tau_s:.0f} +- {self.sigma_tau_s:.0f} s, beta {self.beta:.3f} "
-            f"(per-pixel normalisation: {self.tau_pixel_s:.0f} s); {self.note}"
+            f"(per-pixel normalisation: {self.tau_pixel_s:.0f} s); {remark}{self.note}"
         )
 
     def as_json(self) -> dict[str, Any]:
@@ -180,5 +185,6 @@ def _row(title: str, results: Results, note: str) -> Row:
         sigma_tau_s=float(corrected["sigma_tau_s"]),
         beta=float(corrected["beta"]),
         tau_pixel_s=float(pixel["tau_s"]),
+        flagged=Fit(corrected["tau_s"], corrected["beta"], flags=FitFlag(corrected["flags"])).flagged,
         note=note,
     )

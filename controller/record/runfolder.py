@@ -176,6 +176,8 @@ class _Relaxation:
     temperature_degC: float
     tau_s: dict[str, tuple[float, float]]
     """Relaxation time and its sigma, by estimator."""
+    flags: int
+    """Why the fit to believe should not be believed, as in docs/methods/kww.md; 0: nothing found."""
 
 
 def _entry(stem: Path, running: bool) -> HoldEntry:
@@ -200,12 +202,16 @@ def _relaxation(path: Path) -> _Relaxation | None:
     try:
         with h5py.File(path, "r") as file:
             entry = file["entry"]
-            fits = {
-                name: _tau(group.attrs)
-                for name, group in entry.get("kww", {}).items()
-                if "tau_s" in group.attrs
-            }
-            return _Relaxation(path.stem, _temperature_degC(entry), fits) if fits else None
+            groups = {name: group for name, group in entry.get("kww", {}).items() if "tau_s" in group.attrs}
+            if not groups:
+                return None
+            believed = groups.get(BELIEVED)
+            return _Relaxation(
+                hold=path.stem,
+                temperature_degC=_temperature_degC(entry),
+                tau_s={name: _tau(group.attrs) for name, group in groups.items()},
+                flags=0 if believed is None else int(believed.attrs.get("flags", 0)),
+            )
     except (OSError, KeyError):
         return None
 
@@ -231,6 +237,8 @@ def _write_tau_of_T(data: h5py.Group, rows: Iterable[_Relaxation]) -> None:
     data["hold"] = [row.hold for row in rows]
     data["temperature"] = [row.temperature_degC for row in rows]
     data["temperature"].attrs["units"] = "degC"
+    data["flags"] = np.array([row.flags for row in rows], dtype=np.uint16)
+    data["flags"].attrs["long_name"] = f"flags of the {BELIEVED} fit; 0: nothing found against it"
     for name in estimators:
         columns = np.array([row.tau_s.get(name, (np.nan, np.nan)) for row in rows])
         stem = "tau_s" if name == estimators[0] else f"tau_s_{name}"
