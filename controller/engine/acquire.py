@@ -6,7 +6,7 @@ from collections import deque
 from annealscope.controller.engine.bench import Bench
 from annealscope.controller.engine.ports import Pair
 from annealscope.controller.engine.steps import TICK_STEADY_S
-from annealscope.controller.planning import AcquireStep, DriftPlan
+from annealscope.controller.planning.values import AcquireStep, DriftPlan
 from annealscope.controller.stream.messages import DriftRow, HoldClosed
 from annealscope.drivers.interfaces import Camera, DeviceError, FrameSpec
 

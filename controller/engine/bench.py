@@ -7,7 +7,7 @@ from annealscope.controller.engine.feedback import FeedbackLaw
 from annealscope.controller.engine.ports import FrameStream, OpenHoldFactory
 from annealscope.controller.engine.settle import Band
 from annealscope.controller.journal import Journal
-from annealscope.controller.planning import Plan
+from annealscope.controller.planning.values import Plan
 from annealscope.drivers.clock import Clock
 from annealscope.drivers.interfaces import Camera, Device, Holder, Microscope, Reading
 

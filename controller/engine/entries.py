@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from annealscope.controller.engine.acquire import Acquire
 from annealscope.controller.engine.bench import Bench
 from annealscope.controller.engine.steps import ChangeTemperature, CoolDown, Task, Wait
-from annealscope.controller.planning import AcquireStep, CoolStep, PlannedStep, RampStep
+from annealscope.controller.planning.values import AcquireStep, CoolStep, PlannedStep, RampStep
 from annealscope.controller.stream.messages import HoldClosed
 
 

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
 
-from annealscope.controller.planning import AcquireStep
+from annealscope.controller.planning.values import AcquireStep
 from annealscope.controller.stream.messages import DriftRow, HoldClosed, Live, OpenHold
 from annealscope.drivers.interfaces import Frame
 

@@ -5,7 +5,7 @@ from typing import Protocol
 
 from annealscope.controller.engine.bench import Bench
 from annealscope.controller.engine.settle import SettleWatch, Settling
-from annealscope.controller.planning import WaitStep
+from annealscope.controller.planning.values import WaitStep
 from annealscope.drivers.interfaces import Action, DeviceError
 
 TICK_CHANGING_S = 0.1

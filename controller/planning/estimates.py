@@ -1,22 +1,43 @@
 """What an acquisition will take and can tell: memory, lags, precision.
 
-The rules are those of `annealscope.analysis.geometry` and `precision`, which a plan does not import: the
-engine, which knows plans, stays free of the analysis. The tests hold the two together.
+The rules are those of the analysis, of which a plan loads the parts that need no compiler.
 """
 
 import math
 
+from annealscope.analysis.geometry import (
+    CHANNELS,
+    LIVE_PIXELS,
+    TTCF_BINS,
+    correlator_levels,
+    drift_margin_px,
+    inside_margin,
+    spatial_bin,
+    speckle_count,
+)
+from annealscope.analysis.precision import error_scale, record_bias
+
+__all__ = [
+    "FRAME_HEADER_BYTES",
+    "analyst_memory_bytes",
+    "frame_bytes",
+    "largest_lag_frames",
+    "plain_bias",
+    "sigma_ln_tau",
+    "speckle_count",
+    "valid_shape",
+]
+
 FRAME_HEADER_BYTES = 64
 """Beside each frame in the log of an open acquisition."""
 
-_CHANNELS = 16
-_MOST_LEVELS = 12
 _BLOCK_FRAMES = 32
-_LIVE_PIXELS = 128**2
-_TWO_TIME_BINS = 700
-_LARGE_FRAME_PX = 512
 _PROGRAM_BYTES = 300_000_000
 """The analyst without data."""
+
+_TYPICAL_BETA = 0.75
+_SLOTS = 1000
+"""The bias of a plain fit depends little on either."""
 
 
 def frame_bytes(shape: tuple[int, int]) -> int:
@@ -26,18 +47,12 @@ def frame_bytes(shape: tuple[int, int]) -> int:
 
 def valid_shape(shape: tuple[int, int], drift: bool) -> tuple[int, int]:
     """Return the frame (ny, nx) that is left when the drift correction has taken its margin."""
-    margin = min(max(6, min(shape) // 16), 16) if drift else 0
-    return shape[0] - 2 * margin, shape[1] - 2 * margin
+    return inside_margin(shape, drift_margin_px(shape) if drift else 0)
 
 
 def largest_lag_frames(frames: int) -> int:
     """Return the longest lag of the correlator in frames; at least half the record."""
-    return min(frames - 1, (_CHANNELS - 1) << (_levels(frames) - 1))
-
-
-def _levels(frames: int) -> int:
-    needed = math.ceil(math.log2(frames / 2 / (_CHANNELS - 1))) + 1
-    return min(max(needed, 1), _MOST_LEVELS)
+    return min(frames - 1, (CHANNELS - 1) << (correlator_levels(frames) - 1))
 
 
 def analyst_memory_bytes(shape: tuple[int, int], frames: int) -> int:
@@ -60,32 +75,21 @@ def analyst_memory_bytes(shape: tuple[int, int], frames: int) -> int:
         Frames of the acquisition.
     """
     pixels = shape[0] * shape[1]
-    upper_levels = _levels(frames) - 1
+    upper_levels = correlator_levels(frames) - 1
     correlator = 372 + 224 * upper_levels
     sums = 180 + 96 * upper_levels
-    bins = math.ceil(frames / math.ceil(frames / _TWO_TIME_BINS))
-    two_time = 4 * bins // (4 if max(shape) > _LARGE_FRAME_PX else 1)
-    live = _LIVE_PIXELS * correlator if pixels > _LIVE_PIXELS else 0
+    bins = math.ceil(frames / math.ceil(frames / TTCF_BINS))
+    two_time = 4 * bins // spatial_bin(shape) ** 2
+    live = LIVE_PIXELS * correlator if pixels > LIVE_PIXELS else 0
     return _PROGRAM_BYTES + live + pixels * (correlator + sums + 6 * _BLOCK_FRAMES + two_time + 200)
 
 
-def speckle_count(shape: tuple[int, int], pixel_nm: float, aperture_per_nm: float) -> float:
-    """Return the number of independent speckles in a frame: area times pi q_a^2, q_a the aperture radius."""
-    return shape[0] * shape[1] * pixel_nm**2 * math.pi * aperture_per_nm**2
-
-
 def sigma_ln_tau(n_speckles: float, duration_s: float, tau_s: float) -> float:
-    """Return the expected standard error of ln(tau) of one record, good to 30 %.
-
-    That of the fit with the finite duration in it, 1.3 times the universal scale (docs/methods/kww.md).
-    """
-    return 1.3 * 2.5 / math.sqrt(n_speckles * duration_s / tau_s)
+    """Return the expected standard error of ln(tau) of one record, fitted with its finite duration."""
+    return float(error_scale(n_speckles, duration_s, tau_s, model="finite")[0])
 
 
 def plain_bias(duration_s: float, tau_s: float) -> float:
-    """Return the expected relative error of tau when a record's finite duration is not corrected for.
-
-    A fit to the plain g2 of a record of duration T reads tau T/(T + 4.5 tau), for stretching exponents of
-    0.7 ... 0.85 within 5 %.
-    """
-    return -1 / (1 + duration_s / (4.5 * tau_s))
+    """Return the expected relative error of tau when a record's finite duration is not corrected for."""
+    seen_s, _ = record_bias(tau_s, _TYPICAL_BETA, _SLOTS, duration_s / _SLOTS)
+    return seen_s / tau_s - 1
