@@ -32,6 +32,7 @@ FRAME_HEADER_BYTES = 64
 """Beside each frame in the log of an open acquisition."""
 
 _BLOCK_FRAMES = 32
+_TWO_TIME_BYTES = 8 * 2048**2
 _PROGRAM_BYTES = 300_000_000
 """The analyst without data."""
 
@@ -62,10 +63,12 @@ def analyst_memory_bytes(shape: tuple[int, int], frames: int) -> int:
 
     - the correlator: 372, and 224 for each of its levels above the first; once more for the pixels that make
       the live result when they are not all;
-    - its sums when the result is made: 180, and 96 for each level above the first;
+    - its sums and curves when the result is made: 240, and 128 for each level above the first;
     - one block of 32 frames: 6 for each (counts, corrected float32);
     - 4 for each of at most 700 time bins of the two-time map, a quarter of it for frames larger than 512;
-    - 200 for the images of the drift correction and the maps of the result.
+    - 200 for the images of the drift correction and the maps of the result;
+
+    and, whatever the frames, the program and the sums of the two-time map.
 
     Parameters
     ----------
@@ -77,11 +80,11 @@ def analyst_memory_bytes(shape: tuple[int, int], frames: int) -> int:
     pixels = shape[0] * shape[1]
     upper_levels = correlator_levels(frames) - 1
     correlator = 372 + 224 * upper_levels
-    sums = 180 + 96 * upper_levels
+    sums = 240 + 128 * upper_levels
     bins = math.ceil(frames / math.ceil(frames / TTCF_BINS))
     two_time = 4 * bins // spatial_bin(shape) ** 2
     live = LIVE_PIXELS * correlator if pixels > LIVE_PIXELS else 0
-    return _PROGRAM_BYTES + live + pixels * (correlator + sums + 6 * _BLOCK_FRAMES + two_time + 200)
+    return _PROGRAM_BYTES + _TWO_TIME_BYTES + live + pixels * (correlator + sums + 6 * _BLOCK_FRAMES + two_time + 200)
 
 
 def sigma_ln_tau(n_speckles: float, duration_s: float, tau_s: float) -> float:
