@@ -194,7 +194,7 @@ def _explain(error: Exception) -> int:
         return int(ExitCode.INVALID_INPUT)
     if isinstance(error, RunError):
         code = error.exit_code
-    elif type(error).__name__ == "InvalidData":
+    elif type(error).__name__ == "InvalidData":  # by name: importing it would load numpy for every message
         code = ExitCode.INVALID_INPUT
     elif isinstance(error, DeviceError):
         code = ExitCode.DEVICE
