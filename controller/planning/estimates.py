@@ -84,7 +84,8 @@ def analyst_memory_bytes(shape: tuple[int, int], frames: int) -> int:
     bins = math.ceil(frames / math.ceil(frames / TTCF_BINS))
     two_time = 4 * bins // spatial_bin(shape) ** 2
     live = LIVE_PIXELS * correlator if pixels > LIVE_PIXELS else 0
-    return _PROGRAM_BYTES + _TWO_TIME_BYTES + live + pixels * (correlator + sums + 6 * _BLOCK_FRAMES + two_time + 200)
+    of_a_pixel = correlator + sums + 6 * _BLOCK_FRAMES + two_time + 200
+    return _PROGRAM_BYTES + _TWO_TIME_BYTES + live + pixels * of_a_pixel
 
 
 def sigma_ln_tau(n_speckles: float, duration_s: float, tau_s: float) -> float:
