@@ -34,6 +34,8 @@ from annealscope.controller.stream.messages import (
 from annealscope.controller.threads import use_threads_for
 
 LIVE_EVERY_S = 0.5
+LIVE_SHARE = 0.05
+"""Share of the time that live results may take."""
 IDLE_MS = 20
 ROWS_AT_ONCE = 32
 """Frames read from the log before the parent is heard and told again."""
@@ -112,7 +114,7 @@ class Analyst:
         self._poller.register(self._control, zmq.POLLIN)
         self._poller.register(self._frames, zmq.POLLIN)
         self._session: HoldSession | None = None
-        self._live_s = 0.0
+        self._live_due_s = 0.0
 
     def serve(self) -> None:
         """Answer until the parent is gone."""
@@ -155,9 +157,15 @@ class Analyst:
     def _report(self, rows: list[DriftRow]) -> None:
         for row in rows:
             self._tell(row)
-        if rows and self._session is not None and time.monotonic() - self._live_s >= LIVE_EVERY_S:
-            self._tell(_live(self._session))
-            self._live_s = time.monotonic()
+        if rows and self._session is not None and time.monotonic() >= self._live_due_s:
+            self._tell_live(self._session)
+
+    def _tell_live(self, session: HoldSession) -> None:
+        """Say what the record shows so far, as often as costs little of the time for frames."""
+        start_s = time.monotonic()
+        self._tell(_live(session))
+        end_s = time.monotonic()
+        self._live_due_s = end_s + max(LIVE_EVERY_S, (end_s - start_s) / LIVE_SHARE)
 
     def _finish_if_complete(self) -> None:
         session = self._session
