@@ -21,6 +21,7 @@ from record_samples import ecm_entries, frame, open_hold
 from run_folder import PAPER_HOLDS, FakeHold, FakeRun
 
 from annealscope.analysis.fit_spec import FitFlag
+from annealscope.analysis.twotime_map import without_diagonal
 from annealscope.controller.record.holdfile import HoldWriter
 from annealscope.controller.report.figures_hold import figure_drift, figure_g2, running_median
 from annealscope.controller.report.figures_map import (
@@ -28,7 +29,6 @@ from annealscope.controller.report.figures_map import (
     figure_tau_map,
     figure_two_time,
     histogram,
-    without_diagonal,
 )
 from annealscope.controller.report.figures_run import figure_tau_of_temperature
 from annealscope.controller.report.load import load_run

@@ -8,6 +8,7 @@ from matplotlib.axes import Axes
 from matplotlib.colors import LogNorm
 from matplotlib.figure import Figure
 
+from annealscope.analysis.twotime_map import without_diagonal
 from annealscope.controller.report.numbers import pm
 from annealscope.controller.report.style import (
     BLUE,
@@ -37,18 +38,6 @@ ROWS_IN_TABLES = 128
 
 HISTOGRAM_STEP = 0.05
 """Width of the bins in log10(tau)."""
-
-
-def without_diagonal(value: FloatArray) -> FloatArray:
-    """Return C(t1, t2) with the diagonal, which holds the shot noise, replaced by its neighbours' mean."""
-    shown = value.copy()
-    n = len(shown)
-    if n < 2:
-        return np.full_like(shown, np.nan)
-    beside = np.diagonal(shown, 1)
-    i = np.arange(n)
-    shown[i, i] = 0.5 * (beside[np.minimum(i, n - 2)] + beside[np.maximum(i - 1, 0)])
-    return shown
 
 
 @dataclass(frozen=True)
