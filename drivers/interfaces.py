@@ -6,7 +6,7 @@ nm, temperatures in K, times in s on the injected `Clock`. Structural typing: a 
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Literal, Protocol, runtime_checkable
+from typing import Literal, Protocol, runtime_checkable
 
 import numpy as np
 import numpy.typing as npt
@@ -163,8 +163,3 @@ class Camera(Device, Protocol):
 
     def stop(self) -> None:
         """End after the running exposure, which is discarded; harmless when repeated."""
-
-
-def channels_of(device: Device) -> dict[str, Any]:
-    """Return a device's channels as plain data, for records."""
-    return {key: {"units": c.units, "description": c.description} for key, c in device.describe().items()}

@@ -36,5 +36,5 @@ def move_into_place(temporary: Path, path: Path) -> None:
 def write_atomically(path: Path, text: str) -> None:
     """Write or replace a UTF-8 text file in one step."""
     temporary = path.with_name(f"{path.name}.tmp")
-    temporary.write_text(text, encoding="utf-8", newline="\n")
+    temporary.write_text(text, encoding="utf-8", newline="")
     move_into_place(temporary, path)

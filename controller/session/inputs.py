@@ -9,6 +9,7 @@ from typing import Any
 
 from annealscope.controller.journal import Journal
 from annealscope.controller.planning import plan_to_json
+from annealscope.controller.record.durable import write_atomically
 from annealscope.controller.record.runfolder import RunFolder
 from annealscope.controller.session.prepare import Prepared
 
@@ -17,10 +18,10 @@ RECORDED_PACKAGES = ("annealscope", "numpy", "scipy", "numba", "h5py", "pyzmq", 
 
 def write_inputs(folder: RunFolder, prepared: Prepared, options: Mapping[str, Any]) -> None:
     """Write protocol, rig, plan and environment."""
-    folder.protocol.write_text(prepared.protocol_text, encoding="utf-8", newline="")
-    folder.rig.write_text(prepared.rig_text, encoding="utf-8", newline="")
-    folder.plan.write_text(plan_to_json(prepared.plan), encoding="utf-8")
-    folder.environment.write_text(json.dumps(_environment(options), indent=1), encoding="utf-8")
+    write_atomically(folder.protocol, prepared.protocol_text)
+    write_atomically(folder.rig, prepared.rig_text)
+    write_atomically(folder.plan, plan_to_json(prepared.plan))
+    write_atomically(folder.environment, json.dumps(_environment(options), indent=1))
 
 
 def journal_start(journal: Journal, prepared: Prepared, run: str, seed: int, speed: str) -> None:
