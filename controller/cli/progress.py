@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Protocol, TextIO
 
 from annealscope.controller.config.wording import clock
 from annealscope.controller.engine.ports import Status
+from annealscope.controller.units import to_celsius
 
 if TYPE_CHECKING:
     from rich.progress import Progress, TaskID
@@ -52,7 +53,7 @@ class Pace:
 
 def describe(status: Status, pace: Pace) -> str:
     """Return the snapshot as one line of words."""
-    parts = [f"{status.temperature_K - 273.15:6.1f} °C", f"{status.phase:<9}"]
+    parts = [f"{to_celsius(status.temperature_K):6.1f} °C", f"{status.phase:<9}"]
     if status.frames:
         parts.append(f"{status.frames}/{status.frames_planned} frames")
         parts.append(f"{pace.frames_per_s:.0f}/s")

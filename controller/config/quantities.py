@@ -14,8 +14,7 @@ from pydantic import GetCoreSchemaHandler, GetJsonSchemaHandler
 from pydantic_core import CoreSchema, PydanticCustomError, core_schema
 
 from annealscope.controller.config.errors import clip, did_you_mean, one_of, shown
-
-ZERO_CELSIUS_K = 273.15
+from annealscope.controller.units import ZERO_CELSIUS_K
 
 ROOM_K = 25 + ZERO_CELSIUS_K
 """Where the specimen is before the first step."""

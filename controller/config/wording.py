@@ -1,6 +1,6 @@
 """Numbers as people read them."""
 
-from annealscope.controller.config.quantities import ZERO_CELSIUS_K
+from annealscope.controller.units import ZERO_CELSIUS_K
 
 
 def celsius(temperature_K: float) -> str:

@@ -5,6 +5,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from annealscope.controller.errors import ExitCode
+from annealscope.controller.units import to_celsius
 from annealscope.drivers.interfaces import Reading
 
 
@@ -32,7 +33,9 @@ class TemperatureGuard:
             age_s = now_s - reading.t_s
             return self._trip(f"the newest temperature is {age_s:.1f} s old, {self.max_age_s:g} s allowed")
         if not reading.value <= self.max_K:
-            return self._trip(f"measured {reading.value - 273.15:.1f} °C, limit {self.max_K - 273.15:.1f} °C")
+            return self._trip(
+                f"measured {to_celsius(reading.value):.1f} °C, limit {to_celsius(self.max_K):.1f} °C"
+            )
         return None
 
     @staticmethod

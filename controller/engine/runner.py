@@ -15,6 +15,7 @@ from annealscope.controller.engine.ports import Observer, Status
 from annealscope.controller.engine.steps import CoolDown, SafeCoolDown, Task
 from annealscope.controller.errors import ExitCode, RunError
 from annealscope.controller.stream.messages import HoldClosed
+from annealscope.controller.units import to_celsius
 from annealscope.drivers.interfaces import DeviceError
 
 WAIT_FOR_STREAM_S = 0.05
@@ -187,7 +188,7 @@ class Engine:
         """The way down, when the heater is above its end."""
         if not self._bench.setpoint_K > way.target_K + 0.5:
             return []
-        label = f"cool to {way.target_K - 273.15:.0f} °C and switch off"
+        label = f"cool to {to_celsius(way.target_K):.0f} °C and switch off"
         return [Entry(SafeCoolDown(way.target_K, way.rate_K_per_s), label, self._steps, "safe", "cool")]
 
     def _fault(self, guard: str, message: str, exit_code: ExitCode) -> None:

@@ -6,6 +6,7 @@ from typing import Protocol
 from annealscope.controller.engine.bench import Bench
 from annealscope.controller.engine.settle import SettleWatch, Settling
 from annealscope.controller.planning.values import WaitStep
+from annealscope.controller.units import to_celsius
 from annealscope.drivers.interfaces import Action, DeviceError
 
 TICK_CHANGING_S = 0.1
@@ -92,7 +93,7 @@ class ChangeTemperature:
             bench.journal.write("phase", phase=self.phase)
         elif state != "running" or bench.now_s > self._deadline_s:
             why = state if state != "running" else "has not arrived in time"
-            raise DeviceError(f"{bench.holder.name}: the ramp to {self.target_K - 273.15:.1f} °C: {why}")
+            raise DeviceError(f"{bench.holder.name}: the ramp to {to_celsius(self.target_K):.1f} °C: {why}")
 
     def _not_settled(self, bench: Bench) -> None:
         raise DeviceError(self._timeout_message(bench))
@@ -100,8 +101,8 @@ class ChangeTemperature:
     def _timeout_message(self, bench: Bench) -> str:
         band = bench.band(self.target_K)
         return (
-            f"{bench.holder.name}: not settled after {band.timeout_s:g} s: {self.target_K - 273.15:.1f} "
-            f"+- {band.within_K:g} °C wanted, {bench.temperature.value - 273.15:.2f} °C measured; "
+            f"{bench.holder.name}: not settled after {band.timeout_s:g} s: {to_celsius(self.target_K):.1f} "
+            f"+- {band.within_K:g} °C wanted, {to_celsius(bench.temperature.value):.2f} °C measured; "
             "widen `settle:` in the protocol or check the holder"
         )
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from annealscope.controller.config.protocol import EcmAcquisition, HoldStep, Protocol, Wait
-from annealscope.controller.config.quantities import ROOM_K, ZERO_CELSIUS_K
+from annealscope.controller.config.quantities import ROOM_K
 from annealscope.controller.config.rig import RigConfig
 from annealscope.controller.config.wording import celsius, duration_as_written
 from annealscope.controller.planning.checks import problems_of
@@ -33,6 +33,7 @@ from annealscope.controller.planning.values import (
     SettleRule,
     WaitStep,
 )
+from annealscope.controller.units import ZERO_CELSIUS_K
 
 RECORD_PER_TAU = (40, 20, 10, 5)
 """Precision is stated for records of so many relaxation times; the rule is to take the longest."""

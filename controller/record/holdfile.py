@@ -24,10 +24,10 @@ from annealscope.controller.record.tiles import (
     write_tiles,
 )
 from annealscope.controller.stream.messages import FrameHeader, OpenHold, Reading
+from annealscope.controller.units import ZERO_CELSIUS_K
 
 Analysis = Literal["complete", "missing"]
 
-ZERO_CELSIUS_K = 273.15
 LOG_CHUNK = 1024
 LAZY_BLOCK_BYTES = 128 * 1024 * 1024
 """What a lazy reader should load at a time: one tile column of the frames, over as long a time as fits."""

@@ -13,10 +13,10 @@ import psutil
 from annealscope.controller.errors import ExitCode
 from annealscope.controller.record.durable import move_into_place, sync_folder
 from annealscope.controller.record.framelog import RecordError
-from annealscope.controller.record.holdfile import ZERO_CELSIUS_K
 from annealscope.controller.record.holdlogs import SUFFIX, log_paths
 from annealscope.controller.record.holdreader import hold_stem
 from annealscope.controller.record.results import nexus_group, start_file
+from annealscope.controller.units import ZERO_CELSIUS_K
 
 BELIEVED = "corrected"
 """The estimator whose relaxation times are the ones to believe."""

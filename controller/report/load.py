@@ -11,6 +11,7 @@ import numpy as np
 from annealscope.controller.journal import read_journal
 from annealscope.controller.report.load_hold import load_hold
 from annealscope.controller.report.summary import Event, HoldSummary, RunSummary, TemperatureTrace
+from annealscope.controller.units import ZERO_CELSIUS_K
 
 Records = list[dict[str, Any]]
 
@@ -97,7 +98,9 @@ def _trace(records: Records) -> TemperatureTrace | None:
     def column(key: str, zero: float = 0.0) -> Any:
         return np.array([_number(record.get(key)) - zero for record in readings])
 
-    return TemperatureTrace(column("t_s"), column("temperature_K", 273.15), column("setpoint_K", 273.15))
+    return TemperatureTrace(
+        column("t_s"), column("temperature_K", ZERO_CELSIUS_K), column("setpoint_K", ZERO_CELSIUS_K)
+    )
 
 
 def _number(value: Any) -> float:

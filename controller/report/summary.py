@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from annealscope.analysis.fit_spec import UNUSABLE, FitFlag
+from annealscope.controller.units import to_celsius
 
 FloatArray = npt.NDArray[np.float64]
 NOT_A_NUMBER = float("nan")
@@ -205,7 +206,7 @@ class HoldSummary:
     @property
     def setpoint_degC(self) -> float:
         """Set temperature in degC."""
-        return self.setpoint_K - 273.15
+        return to_celsius(self.setpoint_K)
 
     @property
     def duration_s(self) -> float:
