@@ -24,24 +24,25 @@ class Clock(Protocol):
 
 
 class WallClock:
-    """Real time, optionally running ``speed`` times as fast."""
+    """Real time, optionally running ``speed`` times as fast; starts at ``start_s``."""
 
     virtual = False
 
-    def __init__(self, speed: float = 1.0) -> None:
+    def __init__(self, speed: float = 1.0, start_s: float = 0.0) -> None:
         if not speed > 0:
             raise ValueError(f"clock speed must be > 0, got {speed}")
         self._speed = speed
+        self._start_s = start_s
         self._real_start_s = time.monotonic()
         self._wall_start_s = time.time()
 
     def monotonic(self) -> float:
-        """Seconds since construction, times the speed."""
-        return (time.monotonic() - self._real_start_s) * self._speed
+        """Seconds since construction, times the speed, and the start."""
+        return self._start_s + (time.monotonic() - self._real_start_s) * self._speed
 
     def wall(self) -> float:
         """Seconds since the Unix epoch, advancing with the speed."""
-        return self._wall_start_s + self.monotonic()
+        return self._wall_start_s + self.monotonic() - self._start_s
 
     def sleep_until(self, t_s: float) -> None:
         """Sleep in real time."""
@@ -53,21 +54,30 @@ class WallClock:
 
 
 class VirtualClock:
-    """Time that passes only when somebody sleeps: as fast as the machine, the same every time."""
+    """Time that passes only when somebody sleeps: as fast as the machine, the same every time.
+
+    Parameters
+    ----------
+    wall_start_s
+        What `wall` says at the start.
+    start_s
+        What `monotonic` says at the start.
+    """
 
     virtual = True
 
-    def __init__(self, wall_start_s: float = 0.0) -> None:
-        self._now_s = 0.0
+    def __init__(self, wall_start_s: float = 0.0, start_s: float = 0.0) -> None:
+        self._now_s = start_s
+        self._start_s = start_s
         self._wall_start_s = wall_start_s
 
     def monotonic(self) -> float:
-        """Virtual seconds slept so far."""
+        """The start and the virtual seconds slept so far."""
         return self._now_s
 
     def wall(self) -> float:
         """The start label plus the virtual seconds."""
-        return self._wall_start_s + self._now_s
+        return self._wall_start_s + self._now_s - self._start_s
 
     def sleep_until(self, t_s: float) -> None:
         """Move time forward to ``t_s``; never back."""

@@ -50,6 +50,42 @@ class Location:
     """When `measured_K` was measured."""
 
 
+Mode = Literal["tem_dark_field", "nanobeam", "diffraction"]
+
+
+@dataclass(frozen=True)
+class Optics:
+    """A state of the column, as far as a measurement depends on it; None: it does not."""
+
+    mode: Mode
+    high_tension_kV: float
+    magnification: float | None = None
+    objective_aperture_um: float | None = None
+    """Diameter."""
+    ring_per_nm: float | None = None
+    """Spatial frequency of the diffraction ring that a tilted dark-field image is made of."""
+    probe_nm: float | None = None
+    """FWHM of the probe's intensity on the specimen."""
+    probe_current_pA: float | None = None
+    camera_length_m: float | None = None
+    dose_rate_per_nm2_s: float | None = None
+    """Electrons on the specimen, as measured through vacuum."""
+    normalize: bool = False
+    """Normalise the lenses on the way, so that the same state is always reached from the same side."""
+
+
+@dataclass(frozen=True)
+class Region:
+    """A place on the specimen."""
+
+    number: int
+    """Counts the regions of a run, from 1."""
+    position_nm: tuple[float, float]
+    """Of its centre, (y, x) of the stage."""
+    thickness: float | None = None
+    """In inelastic mean free paths; None: not measured."""
+
+
 @dataclass(frozen=True)
 class FrameSpec:
     """How frames are to be taken."""
@@ -57,6 +93,10 @@ class FrameSpec:
     exposure_s: float
     period_s: float
     """Start to start; at least the exposure."""
+    scan_yx_nm: tuple[tuple[float, float], ...] = ()
+    """Positions of the probe, one for each frame, for which scan generator and camera run together."""
+    beam_in_pause: bool = True
+    """False: the shutter signal of the camera blanks the beam between exposures."""
 
 
 @dataclass(frozen=True)
@@ -75,6 +115,12 @@ class Frame:
     exposure_s: float
     lost_before: int = 0
     """Frames lost between the previous delivered frame and this one."""
+
+    scan_yx_nm: tuple[float, float] | None = None
+    """Where the probe was, for a scan."""
+
+    haadf: float | None = None
+    """Signal of the annular dark-field detector during the exposure, in counts."""
 
 
 class Action(Protocol):
@@ -141,8 +187,26 @@ class Microscope(Device, Protocol):
     def image_shift_nm(self) -> tuple[float, float]:
         """Read the image-beam shift back."""
 
-    def fresh_region(self) -> None:
-        """Move to a region of the specimen that has seen no beam."""
+    def fresh_region(self, thickness: tuple[float, float] | None = None) -> Region:
+        """Move to a region that has seen no beam, of a thickness between two limits (in mean free paths).
+
+        Raises DeviceError when there is none left.
+        """
+
+    def region(self) -> Region:
+        """Return where the beam is."""
+
+    def check_optics(self, optics: Optics) -> list[str]:
+        """Say what nobody can set of a state, neither this driver nor the operator. Touches nothing."""
+
+    def set_optics(self, optics: Optics) -> Action:
+        """Start to set what this driver can set of a state; what the operator sets is left alone."""
+
+    def optics(self) -> Optics | None:
+        """Read the present state back; None when it is not known."""
+
+    def focus(self) -> Action:
+        """Focus on a place beside the region, which is not exposed."""
 
 
 @runtime_checkable
