@@ -51,6 +51,15 @@ class FrameBlock:
     shift_applied_nm: FloatArray
     """Image shift set while the frame was taken, (y, x) in nm of the actuator, shape (n, 2)."""
 
+    beam_on: npt.NDArray[np.bool_] | None = None
+    """False where the beam was blanked during the exposure, shape (n,); None: it never was."""
+
+    scan_yx_nm: FloatArray | None = None
+    """Position of the probe, (y, x) in nm, shape (n, 2); None: no scan."""
+
+    haadf: FloatArray | None = None
+    """Signal of the annular dark-field detector in counts, shape (n,), NaN where there is none."""
+
     def __len__(self) -> int:
         return len(self.slot)
 
