@@ -65,6 +65,8 @@ class EcmAnalysis:
         self._spec = spec
         self._rows = FrameRows(spec.frames_expected)
         self._raw: npt.NDArray[Any] | None = None
+        self._newest: npt.NDArray[Any] | None = None
+        """The frame before, where it lies in `_raw`."""
         self._waiting = 0
         self._corrector = FrameCorrector(spec)
         self._corrected = np.empty((BLOCK, *spec.valid_shape), dtype=np.float32)
@@ -145,7 +147,8 @@ class EcmAnalysis:
         rows = self._rows.all
         if self._waiting and (rows["segment"][-1], rows["slot"][-1] // BLOCK) != (segment, slot // BLOCK):
             self._flush()
-        d_px, quality = self._tracker.locate(raw, slot) if self._tracker else ((0.0, 0.0), 0.0)
+        state = self._state(block, i)
+        d_px, quality = self._locate(raw, slot, segment, state)
         self._rows.append(
             slot=slot,
             segment=segment,
@@ -153,12 +156,33 @@ class EcmAnalysis:
             shift_nm=block.shift_applied_nm[i],
             d_px=d_px,
             quality=quality,
+            state=state,
         )
         if self._raw is None:
             self._raw = np.empty((BLOCK, *self._spec.shape), dtype=raw.dtype)
         self._raw[self._waiting] = raw
+        self._newest = self._raw[self._waiting]
         self._waiting += 1
         return Displacement((d_px[0] * self._spec.pixel_nm, d_px[1] * self._spec.pixel_nm), quality)
+
+    def _state(self, block: FrameBlock, i: int) -> FrameState:
+        """Say whether a frame is of no use even before it is corrected."""
+        if block.beam_on is not None and not block.beam_on[i]:
+            return FrameState.BEAM_OFF
+        raw, before = block.frames[i], self._newest
+        if before is not None and _counts_are_equal(raw, before):
+            return FrameState.REPEATED
+        return FrameState.VALID
+
+    def _locate(
+        self, raw: npt.NDArray[Any], slot: int, segment: int, state: FrameState
+    ) -> tuple[tuple[float, float], float]:
+        """Measure the displacement of a frame; one that shows nothing new is not looked at."""
+        if self._tracker is None:
+            return (0.0, 0.0), 0.0
+        if state:
+            return self._tracker.last_px, 0.0
+        return self._tracker.locate(raw, slot, segment)
 
     def _flush(self) -> None:
         """Correct and correlate the frames of one block of slots."""
@@ -166,7 +190,8 @@ class EcmAnalysis:
             return
         rows = self._rows.all[-self._waiting :]
         frames = self._corrected[: self._waiting]
-        rows["mean_e"], rows["state"] = self._corrector(self._raw[: self._waiting], rows["d_px"], frames)
+        raw = self._raw[: self._waiting]
+        rows["mean_e"], rows["state"] = self._corrector(raw, rows["d_px"], rows["state"], frames)
         self._waiting = 0
         valid = rows["state"] == FrameState.VALID
         if valid.all():
@@ -192,7 +217,7 @@ class EcmAnalysis:
             return
         weights = valid.astype(np.float32) / np.float32(valid.sum())
         mean = np.tensordot(weights, frames, axes=1)
-        match = self._residual.locate(mean, int(rows["slot"][0]) // GROUP)
+        match = self._residual.locate(mean, int(rows["slot"][0]) // GROUP, int(rows["segment"][0]))
         rows["residual_px"][valid] = match.d_px
 
     def _make_live(self) -> tuple[int, MultiTau]:
@@ -236,6 +261,13 @@ def _trackers(spec: EcmSpec) -> tuple[DriftTracker | None, DriftTracker | None]:
 
 def _correlator(shape: tuple[int, int], slots: int) -> MultiTau:
     return MultiTau(shape, channels=CHANNELS, levels=correlator_levels(slots))
+
+
+def _counts_are_equal(raw: npt.NDArray[Any], before: npt.NDArray[Any]) -> bool:
+    """Whether two frames are one: shot noise never repeats, a picture without contrast or noise may."""
+    if not np.issubdtype(raw.dtype, np.integer) or not np.array_equal(raw[0], before[0]):
+        return False
+    return bool(raw.min() < raw.max() and np.array_equal(raw, before))
 
 
 def _losses(rows: Rows) -> str:

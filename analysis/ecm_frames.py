@@ -28,7 +28,11 @@ class FrameCorrector:
         self._recent: deque[float] = deque(maxlen=TRIP_MEMORY)
 
     def __call__(
-        self, raw: npt.NDArray[Any], d_px: FloatArray, out: npt.NDArray[np.float32]
+        self,
+        raw: npt.NDArray[Any],
+        d_px: FloatArray,
+        known: States,
+        out: npt.NDArray[np.float32],
     ) -> tuple[FloatArray, States]:
         """Write ``raw(r + d)``, cropped by the margin and divided by its mean, to ``out``.
 
@@ -38,6 +42,8 @@ class FrameCorrector:
             Counts, shape (n, ny, nx).
         d_px
             Displacements (y, x), shape (n, 2).
+        known
+            `FrameState` of every frame as far as it is known already, shape (n,).
         out
             Shape (n, ny - 2 margin, nx - 2 margin); frames that are not valid hold nothing of use.
 
@@ -55,7 +61,9 @@ class FrameCorrector:
         state = np.zeros(len(raw), dtype=np.uint8)
         state[beyond] = FrameState.BEYOND_MARGIN
         state[_saturated_share(raw) > SATURATED_SHARE] = FrameState.SATURATED
-        state[[self._tripped(value) for value in mean_e]] = FrameState.BEAM_TRIP
+        fresh = np.flatnonzero(known == FrameState.VALID)
+        state[[i for i in fresh if self._tripped(mean_e[i])]] = FrameState.BEAM_TRIP
+        state[known != FrameState.VALID] = known[known != FrameState.VALID]
         return mean_e, state
 
     def _tripped(self, mean_e: float) -> bool:

@@ -34,6 +34,11 @@ class FrameState(IntEnum):
     BEYOND_MARGIN = 1
     SATURATED = 2
     BEAM_TRIP = 3
+    """Darker than half of the frames before it."""
+    BEAM_OFF = 4
+    """The beam was blanked."""
+    REPEATED = 5
+    """The pixels of the frame before it once more: the camera delivered them twice."""
 
 
 class FrameRows:

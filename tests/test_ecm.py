@@ -235,7 +235,7 @@ def test_useless_frames_are_masked_and_counted(short: np.ndarray) -> None:
     assert state[50] == FrameState.SATURATED
     assert state[60] == FrameState.BEYOND_MARGIN
     assert np.count_nonzero(state) == 3
-    lost = {"beyond_margin": 1, "saturated": 1, "beam_trip": 1}
+    lost = {"beyond_margin": 1, "saturated": 1, "beam_trip": 1, "beam_off": 0, "repeated": 0}
     assert results["frame_mean"].attrs == {"frames": 100, **lost}
     assert np.isnan(results["drift/residual_nm"].values[[40, 50, 60]]).all()
 
