@@ -54,7 +54,7 @@ class Course:
     temperature_K
         Temperature of the chip at times in s; must never change for times gone by.
     rate_per_s
-        1/tau at temperatures in K.
+        1/tau at times in s and temperatures in K; asked once for each second, in order.
     drifts
         The exponentials of the thermal drift.
     walk_nm_per_sqrt_s
@@ -66,7 +66,7 @@ class Course:
     def __init__(
         self,
         temperature_K: Callable[[FloatArray], FloatArray],
-        rate_per_s: Callable[[FloatArray], FloatArray],
+        rate_per_s: Callable[[FloatArray, FloatArray], FloatArray],
         drifts: Sequence[ThermalDrift],
         walk_nm_per_sqrt_s: float,
         seed: int,
@@ -104,8 +104,9 @@ class Course:
         first = len(grid.temperature_K)
         if cell < first:
             return
-        temperatures = self._temperature_K(np.arange(first, cell + 1, dtype=np.float64))
-        rates = self._rate_per_s(temperatures)
+        seconds = np.arange(first, cell + 1, dtype=np.float64)
+        temperatures = self._temperature_K(seconds)
+        rates = self._rate_per_s(seconds, temperatures)
         for index, temperature_K, rate in zip(
             range(first, cell + 1), temperatures.tolist(), rates.tolist(), strict=True
         ):

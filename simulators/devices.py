@@ -1,7 +1,8 @@
 """Simulated devices: thin views of one world."""
 
+import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 
 from annealscope.drivers.clock import Clock
@@ -11,14 +12,24 @@ from annealscope.drivers.interfaces import (
     Channel,
     DeviceError,
     Location,
+    Optics,
     Reading,
+    Region,
 )
-from annealscope.simulators.camera import SOON_S, SimulatedCamera
-from annealscope.simulators.glass import load_glass
-from annealscope.simulators.world import World, WorldSpec
+from annealscope.simulators.camera import SOON_S, Scene, SimulatedCamera
+from annealscope.simulators.camera_spec import CameraSpec
+from annealscope.simulators.glass import State, load_glass
+from annealscope.simulators.imaging import ImagingScene
+from annealscope.simulators.patterns import PatternScene, PatternSpec
+from annealscope.simulators.world import World
+from annealscope.simulators.world_spec import WorldSpec
 
 HOTTEST_K = 1273.15
 FASTEST_K_PER_S = 1000.0
+OPTICS_TIME_S = 2.0
+"""Time that the lenses take."""
+
+FOCUS_TIME_S = 10.0
 
 
 class RampAction:
@@ -129,8 +140,27 @@ class SimulatedHolder:
             self._ramp = None
 
 
+class TimedAction:
+    """Something that is over after a while."""
+
+    def __init__(self, clock: Clock, duration_s: float) -> None:
+        self._clock = clock
+        self._end_s = clock.monotonic() + duration_s
+        self._cancelled = False
+
+    def poll(self) -> ActionState:
+        """Say whether the time is over."""
+        if self._cancelled:
+            return "cancelled"
+        return "done" if self._clock.monotonic() >= self._end_s - SOON_S else "running"
+
+    def cancel(self) -> None:
+        """Wait no longer."""
+        self._cancelled = self.poll() != "done"
+
+
 class SimulatedMicroscope:
-    """A column: it blanks the beam, shifts the image and finds fresh regions."""
+    """A column, with an operator who has set what is set by hand whenever a state is asked for."""
 
     name = "microscope"
 
@@ -183,9 +213,46 @@ class SimulatedMicroscope:
         """Read the image-beam shift back."""
         return self._world.shift_nm
 
-    def fresh_region(self) -> None:
+    def fresh_region(self, thickness: tuple[float, float] | None = None) -> Region:
         """Move to a region of the specimen that has seen no beam."""
-        self._world.fresh_region()
+        return self._world.fresh_region(thickness)
+
+    def region(self) -> Region:
+        """Return where the beam is."""
+        return self._world.region_at(self._world.clock.monotonic())
+
+    def check_optics(self, optics: Optics) -> list[str]:
+        """Say what this column cannot do of a state."""
+        tension_kV = self._world.spec.high_tension_kV
+        problems = []
+        if optics.high_tension_kV != tension_kV:
+            problems.append(
+                f"{self.name}: high tension stays at {tension_kV:g} kV during a run, "
+                f"got {optics.high_tension_kV:g} kV"
+            )
+        for field in fields(optics):
+            value = getattr(optics, field.name)
+            if isinstance(value, float) and not 0 < value < math.inf:
+                problems.append(f"{self.name}: {field.name} must be > 0, got {value:g}")
+        if optics.mode == "nanobeam" and optics.probe_nm is None:
+            problems.append(f"{self.name}: a nanobeam needs probe_nm, the FWHM of the probe")
+        return problems
+
+    def set_optics(self, optics: Optics) -> Action:
+        """Start to set a state of the column."""
+        problems = self.check_optics(optics)
+        if problems:
+            raise DeviceError("; ".join(problems))
+        self._world.set_optics(optics)
+        return TimedAction(self._world.clock, OPTICS_TIME_S)
+
+    def optics(self) -> Optics | None:
+        """Read the present state back; None before anybody has set it."""
+        return self._world.optics_at(self._world.clock.monotonic())
+
+    def focus(self) -> Action:
+        """Focus: takes time, and the simulated image is always sharp."""
+        return TimedAction(self._world.clock, FOCUS_TIME_S)
 
 
 @dataclass(frozen=True)
@@ -195,13 +262,20 @@ class SimulatedRig:
     world: World
     holder: SimulatedHolder
     microscope: SimulatedMicroscope
-    camera: SimulatedCamera
+    cameras: dict[str, SimulatedCamera]
+    """By name."""
 
 
 def simulated_rig(
-    spec: WorldSpec | None = None, *, clock: Clock, seed: int, glass: str | Path = "amz4_paper"
+    spec: WorldSpec | None = None,
+    *,
+    clock: Clock,
+    seed: int,
+    glass: str | Path = "amz4_paper",
+    state: State = "as-cast",
+    patterns: PatternSpec | None = None,
 ) -> SimulatedRig:
-    """Make a holder, a microscope and a camera around one specimen.
+    """Make a holder, a microscope and cameras around one specimen.
 
     Parameters
     ----------
@@ -213,6 +287,21 @@ def simulated_rig(
         Same seed and same commands, same frames.
     glass
         Name of a shipped file of published numbers, or a path to one.
+    state
+        What has been done to the specimen before.
+    patterns
+        What diffraction cameras see; by default a specimen on a heating chip, with the numbers of ``glass``.
     """
-    world = World(spec or WorldSpec(), load_glass(glass), clock, seed)
-    return SimulatedRig(world, SimulatedHolder(world), SimulatedMicroscope(world), SimulatedCamera(world))
+    world = World(spec or WorldSpec(), load_glass(glass, state), clock, seed, state)
+    patterns = patterns or PatternSpec(numbers=glass)
+    cameras = {
+        camera.name: SimulatedCamera(camera, _scene(world, camera, patterns), clock, seed)
+        for camera in world.spec.cameras
+    }
+    return SimulatedRig(world, SimulatedHolder(world), SimulatedMicroscope(world), cameras)
+
+
+def _scene(world: World, camera: CameraSpec, patterns: PatternSpec) -> Scene:
+    if camera.kind == "imaging":
+        return ImagingScene(world)
+    return PatternScene(world, camera, world.seed, patterns)

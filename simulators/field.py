@@ -61,13 +61,13 @@ class SpeckleField:
 
     def __init__(self, pupil: Pupil, rng: np.random.Generator) -> None:
         self._pupil = pupil
-        self._processes = self._draw(rng)
+        self._processes = draw_modes(pupil, rng)
 
-    def advance(self, step: float, rng: np.random.Generator) -> None:
-        """Let a material time >= 0 pass."""
+    def advance(self, step: float, rng: np.random.Generator, fade: float = 0.0) -> None:
+        """Let a material time >= 0 pass; where tau is the same everywhere, no slow domains fade in."""
         decay = np.asarray(RATES)[:, None] * step
         self._processes *= np.exp(-decay).astype(np.float32)
-        self._processes += np.sqrt(-np.expm1(-2 * decay)).astype(np.float32) * self._draw(rng)
+        self._processes += np.sqrt(-np.expm1(-2 * decay)).astype(np.float32) * draw_modes(self._pupil, rng)
 
     def modes(self, beta: float) -> ComplexArray:
         """Return the mode amplitudes of the field, unit variance, shape (n_modes,)."""
@@ -79,9 +79,18 @@ class SpeckleField:
         self, modes: ComplexArray, shift_px: tuple[float, float], shape: tuple[int, int]
     ) -> ComplexArray:
         """Return a corner of the field, moved by (y, x) pixels to larger index; complex64 of ``shape``."""
-        return self._pupil.field(modes * shift_phase(self._pupil, shift_px), shape[0])[:, : shape[1]]
+        return render(self._pupil, modes, shift_px, shape)
 
-    def _draw(self, rng: np.random.Generator) -> ComplexArray:
-        parts = rng.standard_normal((len(RATES), self._pupil.n_modes, 2), dtype=np.float32)
-        parts *= np.float32(np.sqrt(0.5))
-        return parts.view(np.complex64)[..., 0]
+
+def draw_modes(pupil: Pupil, rng: np.random.Generator) -> ComplexArray:
+    """Draw complex amplitudes of unit variance, one for each rate and mode; shape (n_rates, n_modes)."""
+    parts = rng.standard_normal((len(RATES), pupil.n_modes, 2), dtype=np.float32)
+    parts *= np.float32(np.sqrt(0.5))
+    return parts.view(np.complex64)[..., 0]
+
+
+def render(
+    pupil: Pupil, modes: ComplexArray, shift_px: tuple[float, float], shape: tuple[int, int]
+) -> ComplexArray:
+    """Return a corner of a field, moved by (y, x) pixels to larger index; complex64 of ``shape``."""
+    return pupil.field(modes * shift_phase(pupil, shift_px), shape[0])[:, : shape[1]]

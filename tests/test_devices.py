@@ -1,14 +1,16 @@
 """The simulated devices: timing, limits, and who ends a ramp."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from annealscope.drivers.clock import VirtualClock, WallClock
-from annealscope.drivers.interfaces import Camera, DeviceError, FrameSpec, Holder, Microscope
-from annealscope.simulators import SimulatedRig, WorldSpec, simulated_rig
+from annealscope.drivers.interfaces import Camera, DeviceError, FrameSpec, Holder, Microscope, Optics
+from annealscope.simulators import CameraSpec, SimulatedRig, WorldSpec, simulated_rig
 from annealscope.simulators.camera import BUFFER_FRAMES
 
-SMALL = WorldSpec(frame_shape=(24, 32))
+SMALL = WorldSpec((CameraSpec(shape=(24, 32)),))
 
 
 @pytest.fixture
@@ -23,15 +25,15 @@ def rig(clock: VirtualClock) -> SimulatedRig:
 
 def started(rig: SimulatedRig, exposure_s: float = 1.0, period_s: float = 2.0):
     rig.microscope.blank(False)
-    rig.camera.arm(FrameSpec(exposure_s, period_s))
-    rig.camera.start()
-    return rig.camera
+    rig.cameras["imaging"].arm(FrameSpec(exposure_s, period_s))
+    rig.cameras["imaging"].start()
+    return rig.cameras["imaging"]
 
 
 def test_devices_are_what_they_say(rig):
     assert isinstance(rig.holder, Holder)
     assert isinstance(rig.microscope, Microscope)
-    assert isinstance(rig.camera, Camera)
+    assert isinstance(rig.cameras["imaging"], Camera)
 
 
 # --- camera
@@ -82,7 +84,7 @@ def test_a_late_reader_gets_the_frames_of_their_own_time(clock):
                 frames.append(camera.next_frame())
             rig.microscope.shift_image((float(n), -5.0 * n))
     for frame in frames:
-        np.testing.assert_array_equal(late.camera.next_frame().data, frame.data)
+        np.testing.assert_array_equal(late.cameras["imaging"].next_frame().data, frame.data)
 
 
 def test_a_very_late_reader_loses_the_oldest_frames(rig, clock):
@@ -105,7 +107,7 @@ def test_stop_discards_the_running_exposure_only(rig, clock):
 
 def test_a_second_acquisition_sees_another_moment(rig):
     first = started(rig).next_frame(10.0)
-    rig.camera.stop()
+    rig.cameras["imaging"].stop()
     second = started(rig).next_frame(10.0)
     assert second.seq == 0
     assert not np.array_equal(first.data, second.data)
@@ -113,12 +115,12 @@ def test_a_second_acquisition_sees_another_moment(rig):
 
 def test_camera_refuses_what_makes_no_sense(rig):
     with pytest.raises(DeviceError, match="armed"):
-        rig.camera.start()
+        rig.cameras["imaging"].start()
     with pytest.raises(DeviceError, match="exposure 2 s, period 1 s"):
-        rig.camera.arm(FrameSpec(2.0, 1.0))
+        rig.cameras["imaging"].arm(FrameSpec(2.0, 1.0))
     started(rig)
     with pytest.raises(DeviceError, match="stop it first"):
-        rig.camera.arm(FrameSpec(1.0, 2.0))
+        rig.cameras["imaging"].arm(FrameSpec(1.0, 2.0))
 
 
 def test_the_camera_runs_on_real_time_too():
@@ -199,11 +201,74 @@ def test_shifts_beyond_the_range_are_refused(rig):
 
 
 def test_the_beam_is_blanked_until_asked_for(rig, clock):
-    rig.camera.arm(FrameSpec(1.0, 2.0))
-    rig.camera.start()
-    dark = rig.camera.next_frame(10.0).data.mean()
+    rig.cameras["imaging"].arm(FrameSpec(1.0, 2.0))
+    rig.cameras["imaging"].start()
+    dark = rig.cameras["imaging"].next_frame(10.0).data.mean()
     rig.microscope.blank(False)
-    assert rig.camera.next_frame(10.0).data.mean() > dark + 100
+    assert rig.cameras["imaging"].next_frame(10.0).data.mean() > dark + 100
     rig.microscope.safe("test")
     assert rig.microscope.read()["beam_blanked"].value == 1
-    assert rig.camera.next_frame(10.0).data.mean() < dark + 10
+    assert rig.cameras["imaging"].next_frame(10.0).data.mean() < dark + 10
+
+
+def test_optics_are_set_and_read_back(rig, clock):
+    wanted = Optics("nanobeam", 300.0, probe_nm=0.91, probe_current_pA=15.0)
+    assert rig.microscope.optics() is None
+    action = rig.microscope.set_optics(wanted)
+    assert action.poll() == "running"
+    clock.sleep_until(2.0)
+    assert action.poll() == "done"
+    assert rig.microscope.optics() == wanted
+
+
+@pytest.mark.parametrize(
+    ("wanted", "why"),
+    [
+        (Optics("tem_dark_field", 200.0), "high tension stays at 300 kV"),
+        (Optics("tem_dark_field", 300.0, dose_rate_per_nm2_s=0.0), "dose_rate_per_nm2_s must be > 0, got 0"),
+        (Optics("nanobeam", 300.0), "needs probe_nm"),
+    ],
+)
+def test_impossible_optics_are_refused(rig, wanted, why):
+    assert len(rig.microscope.check_optics(wanted)) == 1
+    with pytest.raises(DeviceError, match=why):
+        rig.microscope.set_optics(wanted)
+    assert rig.microscope.optics() is None
+
+
+def test_a_microscope_knows_where_it_is(rig, clock):
+    first = rig.microscope.region()
+    clock.sleep_until(1.0)
+    second = rig.microscope.fresh_region((0.7, 0.9))
+    assert rig.microscope.region() == second
+    assert (first.number, second.number) == (1, 2)
+    assert 0.7 <= second.thickness <= 0.9
+
+
+def test_backlash_swallows_the_beginning_of_a_reversal(clock):
+    spec = WorldSpec((CameraSpec(shape=(24, 32)),), shift_play_nm=1.0, image_shift_matrix=((1, 0), (0, 1)))
+    still = replace(spec, thermal_drifts=(), walk_nm_per_sqrt_s=0.0, vibration_nm=0.0)
+    world = simulated_rig(still, clock=clock, seed=1).world
+    moved = []
+    for n, y in enumerate((10.0, 9.6, 8.0, 8.4)):
+        clock.sleep_until(float(n))
+        world.shift_image((y, 0.0))
+        moved.append(world.displacement_nm(float(n), float(n))[0])
+    assert moved == pytest.approx([9.5, 9.5, 8.5, 8.5])
+    assert world.shift_nm[0] == pytest.approx(8.4)
+
+
+def test_a_late_frame_shows_the_region_it_was_taken_in(clock):
+    late, prompt = (simulated_rig(SMALL, clock=VirtualClock(), seed=3) for _ in range(2))
+    camera = started(late)
+    late.world.clock.sleep_until(1.5)
+    late.microscope.fresh_region()
+    expected = started(prompt).next_frame(10.0).data
+    np.testing.assert_array_equal(camera.next_frame().data, expected)
+
+
+def test_there_is_no_image_in_another_mode(rig, clock):
+    camera = started(rig)
+    lit = camera.next_frame(10.0).data.mean()
+    rig.microscope.set_optics(Optics("nanobeam", 300.0, probe_nm=0.91))
+    assert camera.next_frame(10.0).data.mean() < lit - 100

@@ -4,21 +4,19 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 from annealscope.drivers.clock import VirtualClock
-from annealscope.simulators import World, WorldSpec
-from annealscope.simulators.course import Course, ThermalDrift
+from annealscope.simulators import CameraSpec, World, WorldSpec
+from annealscope.simulators.course import ThermalDrift
 from annealscope.simulators.glass import Glass, load_glass
-from annealscope.simulators.random_streams import stream
-from annealscope.simulators.sensor import EDGE_PX, Sensor, mtf, noise_power_factor, shot_noise
-from annealscope.simulators.temperature import Chip
+from annealscope.simulators.imaging import ImagingScene
 
 FROZEN = Glass("frozen", (100.0, 1000.0), (1e12, 1e12), (0.7, 0.7), 4.4e5, 0.0)
 """A glass that does not change, so that only the image moves."""
 
-STILL = WorldSpec(thermal_drifts=(), walk_nm_per_sqrt_s=0.0, vibration_nm=0.0, read_noise_e=0.0, contrast=1.0)
+CAMERA = CameraSpec(read_noise_e=0.0)
+SHARP = replace(CAMERA, mtf_half_nyquist=1.0)
+STILL = WorldSpec((CAMERA,), thermal_drifts=(), walk_nm_per_sqrt_s=0.0, vibration_nm=0.0, contrast=1.0)
 
 
 def lit_world(spec: WorldSpec = STILL, glass: Glass = FROZEN, seed: int = 4) -> World:
@@ -29,7 +27,7 @@ def lit_world(spec: WorldSpec = STILL, glass: Glass = FROZEN, seed: int = 4) -> 
 
 def frame(world: World, t_start_s: float, exposure_s: float = 1.0) -> np.ndarray:
     world.clock.sleep_until(t_start_s + exposure_s)
-    return world.expose(t_start_s, exposure_s)
+    return ImagingScene(world).expose(t_start_s, exposure_s)[0]
 
 
 def displacement_px(reference: np.ndarray, moved: np.ndarray) -> np.ndarray:
@@ -110,7 +108,7 @@ def test_motion_during_the_exposure_blurs():
     """Contrast across the direction of motion stays, along it it goes."""
     fast = ThermalDrift(amplitude_nm_per_K=1.0, time_s=1.0, direction_deg=0.0)
     # Fine speckle: its steps stand out from the shot noise.
-    fine = replace(STILL, aperture_per_nm=0.847, mtf_half_nyquist=1.0)
+    fine = replace(STILL, aperture_per_nm=0.847, cameras=(SHARP,))
     world = lit_world(replace(fine, thermal_drifts=(fast,), overshoot_K=0.0))
     still = frame(world, 0.0).astype(float)
     world.chip.ramp(1.0, 323.15, 1.0)
@@ -121,10 +119,10 @@ def test_motion_during_the_exposure_blurs():
 
 
 def test_blanked_frames_are_dark():
-    spec = replace(STILL, read_noise_e=2.0)
+    spec = replace(STILL, cameras=(CameraSpec(),))
     world = World(spec, FROZEN, VirtualClock(), 1)
     dark = frame(world, 0.0)
-    assert dark.mean() == pytest.approx(spec.offset_counts, abs=4 * 20 / np.sqrt(dark.size))
+    assert dark.mean() == pytest.approx(CAMERA.offset_counts, abs=4 * 20 / np.sqrt(dark.size))
     assert dark.std() == pytest.approx(20, rel=4 / np.sqrt(2 * dark.size))
 
 
@@ -145,13 +143,13 @@ def movie(world: World, look: bool) -> np.ndarray:
 
 
 def test_looking_changes_nothing():
-    spec = WorldSpec(frame_shape=(32, 48))
+    spec = WorldSpec((CameraSpec(shape=(32, 48)),))
     quiet = movie(lit_world(spec, load_glass()), look=False)
     np.testing.assert_array_equal(movie(lit_world(spec, load_glass()), look=True), quiet)
 
 
 def test_the_seed_is_all_the_randomness():
-    spec = WorldSpec(frame_shape=(32, 32))
+    spec = WorldSpec((CameraSpec(shape=(32, 32)),))
     first, again, other = (frame(lit_world(spec, FROZEN, seed), 0.0) for seed in (1, 1, 2))
     np.testing.assert_array_equal(first, again)
     assert not np.array_equal(first, other)
@@ -174,7 +172,7 @@ def test_the_future_of_the_path_is_unknown():
 
 
 def test_a_fresh_region_is_another_piece_of_the_same_glass():
-    world = lit_world(replace(STILL, mtf_half_nyquist=1.0))
+    world = lit_world(replace(STILL, cameras=(SHARP,)))
     before = frame(world, 0.0).astype(float)
     world.fresh_region()
     after = frame(world, 2.0).astype(float)
@@ -185,7 +183,7 @@ def test_a_fresh_region_is_another_piece_of_the_same_glass():
 
 @pytest.mark.parametrize("shape", [(16, 17), (45, 100), (127, 64), (1032, 20)])
 def test_frames_may_have_any_shape(shape):
-    assert frame(lit_world(replace(STILL, frame_shape=shape)), 0.0).shape == shape
+    assert frame(lit_world(replace(STILL, cameras=(replace(CAMERA, shape=shape),))), 0.0).shape == shape
 
 
 def test_the_mean_is_the_dose():
@@ -195,26 +193,22 @@ def test_the_mean_is_the_dose():
     n_speckles = image.size * np.pi * (STILL.aperture_per_nm * STILL.pixel_nm) ** 2
     assert electrons == pytest.approx(29.8, abs=0.1)
     assert image.mean() == pytest.approx(
-        STILL.offset_counts + STILL.gain_counts_per_e * electrons,
-        abs=4 * STILL.gain_counts_per_e * electrons * np.sqrt(0.1 / n_speckles),
+        CAMERA.offset_counts + CAMERA.gain_counts_per_e * electrons,
+        abs=4 * CAMERA.gain_counts_per_e * electrons * np.sqrt(0.1 / n_speckles),
     )
-
-
-def test_the_truth_is_the_law_of_the_glass():
-    assert lit_world(WorldSpec(), load_glass()).truth(273.15 + 275) == pytest.approx((1585, 0.74))
 
 
 def test_frames_decorrelate_at_the_planted_rate():
     """Two frames correlate as exp[-2 xi^beta], with tau changed between them by a step."""
     two_speeds = Glass("two speeds", (300.0, 301.0), (400.0, 50.0), (0.8, 0.8), 4.4e5, 0.0)
     spec = replace(
-        STILL, frame_shape=(384, 384), initial_temperature_K=300.0, overshoot_K=0.0, mtf_half_nyquist=1.0
+        STILL, cameras=(replace(SHARP, shape=(384, 384)),), initial_temperature_K=300.0, overshoot_K=0.0
     )
     world = lit_world(spec, two_speeds)
-    images = [frame(world, t_s) - spec.offset_counts for t_s in (0.0, 10.0, 20.0, 30.0, 40.0)]
+    images = [frame(world, t_s) - CAMERA.offset_counts for t_s in (0.0, 10.0, 20.0, 30.0, 40.0)]
     world.clock.sleep_until(50.0)
     world.chip.ramp(50.0, 301.0, 1000.0)
-    images.append(frame(world, 55.0) - spec.offset_counts)
+    images.append(frame(world, 55.0) - CAMERA.offset_counts)
     first, last = (images[n] / images[n].mean() - 1 for n in (0, -1))
     # the cell of the grid in which the step falls keeps the temperature of its beginning
     material_time = 50.5 / 400 + 4.5 / 50
@@ -223,49 +217,25 @@ def test_frames_decorrelate_at_the_planted_rate():
     assert np.mean(first * last) == pytest.approx(expected, abs=4 * np.sqrt(8 / n_speckles))
 
 
-@pytest.mark.parametrize("wrong", [{"contrast": 0.0}, {"mtf_half_nyquist": 0.0}, {"frame_shape": (8, 64)}])
-def test_impossible_worlds_are_refused(wrong):
-    with pytest.raises(ValueError, match=next(iter(wrong))):
+@pytest.mark.parametrize(
+    ("wrong", "why"),
+    [
+        ({"contrast": 0.0}, "contrast"),
+        ({"cameras": ()}, "one imaging camera, got 0"),
+        ({"cameras": (CameraSpec(), CameraSpec("other"))}, "one imaging camera, got 2"),
+    ],
+)
+def test_impossible_worlds_are_refused(wrong, why):
+    with pytest.raises(ValueError, match=why):
         WorldSpec(**wrong)
 
 
-# --- temperature
-
-
-def test_the_chip_follows_the_ramp_and_overshoots_a_little():
-    chip = Chip(298.15, overshoot_K=0.8)
-    arrival_s = chip.ramp(10.0, 373.15, 1 / 3)
-    assert arrival_s == pytest.approx(10 + 225)
-    assert chip.temperature_K(10 + 60.0) == pytest.approx(298.15 + 20)
-    after = chip.temperature_K(arrival_s + np.arange(0, 120, 0.5)) - 373.15
-    assert after.max() == pytest.approx(0.8, abs=0.01)
-    assert np.abs(after[80:]).max() < 0.05
-
-
-COMMANDS = st.lists(
-    st.tuples(
-        st.sampled_from(["ramp", "hold", "off"]), st.floats(300, 700), st.floats(0.01, 50), st.floats(0, 300)
-    ),
-    max_size=8,
+@pytest.mark.parametrize(
+    "wrong", [{"mtf_half_nyquist": 0.0}, {"shape": (8, 64)}, {"pixel_nm": None}, {"kind": "diffraction"}]
 )
-
-
-@settings(max_examples=60, deadline=None)
-@given(COMMANDS)
-def test_the_past_of_the_temperature_never_changes(commands):
-    chip, now_s = Chip(300.0, 0.8), 0.0
-    seen: list[tuple[float, float]] = []
-    for what, target_K, rate_K_per_s, then_s in commands:
-        if what == "ramp":
-            chip.ramp(now_s, target_K, rate_K_per_s)
-        elif what == "hold":
-            chip.hold(now_s)
-        else:
-            chip.power_off(now_s)
-        seen += [(t, float(chip.temperature_K(t))) for t in np.linspace(now_s, now_s + then_s, 5).tolist()]
-        now_s += then_s
-    for t_s, temperature_K in seen:
-        assert float(chip.temperature_K(t_s)) == pytest.approx(temperature_K, abs=1e-9)
+def test_impossible_cameras_are_refused(wrong):
+    with pytest.raises(ValueError, match="camera imaging: "):
+        CameraSpec(**wrong)
 
 
 def test_the_sensor_scatters_around_the_temperature():
@@ -278,114 +248,3 @@ def test_the_sensor_scatters_around_the_temperature():
     assert np.all(np.diff(times) > 0)
     assert values.mean() == pytest.approx(298.15, abs=4 * 0.05 / 20)
     assert values.std() == pytest.approx(0.05, rel=4 / np.sqrt(800))
-
-
-# --- drift path and material time
-
-
-def course(temperature_K, drifts=(), walk=0.0, seed=1) -> Course:
-    return Course(temperature_K, lambda kelvin: 1.0 / kelvin, drifts, walk, seed)
-
-
-def test_material_time_adds_up_over_a_step():
-    step = course(lambda t: np.where(t < 10, 100.0, 50.0))
-    assert step.material_time(7.25) == pytest.approx(7.25 / 100)
-    assert step.material_time(20.5) == pytest.approx(10 / 100 + 10.5 / 50)
-
-
-def test_thermal_drift_is_the_sum_of_its_exponentials():
-    drifts = (ThermalDrift(1.0, 40.0, 90.0), ThermalDrift(3.0, 600.0, 0.0))
-    heated = course(lambda t: np.where(t < 10, 300.0, 375.0), drifts)
-    for t_s in (10.0, 33.3, 500.0, 4000.75):
-        elapsed_s = t_s - 10
-        expected = 75 * np.array([1 - np.exp(-elapsed_s / 40), 3 * (1 - np.exp(-elapsed_s / 600))])
-        np.testing.assert_allclose(heated.path_nm(t_s), expected, atol=1e-9)
-
-
-def test_the_walk_spreads_as_the_root_of_time():
-    steps = np.array(
-        [course(lambda t: 0 * t + 300.0, walk=0.02, seed=seed).path_nm(100.0) for seed in range(200)]
-    )
-    assert steps.std() == pytest.approx(0.02 * 10, rel=4 / np.sqrt(2 * steps.size))
-
-
-def test_the_walk_goes_on_across_the_blocks_it_is_drawn_in():
-    walker = course(lambda t: 0 * t + 300.0, walk=0.02)
-    jumps = np.diff([walker.path_nm(float(t)) for t in range(2000, 2100)], axis=0)
-    assert np.abs(jumps).max() < 6 * 0.02
-    assert np.all(jumps != 0)
-    first = np.diff([walker.path_nm(float(t)) for t in range(1000)], axis=0)
-    second = np.diff([walker.path_nm(float(t)) for t in range(1024, 2024)], axis=0)
-    assert np.abs(np.mean(first * second)) < 4 * 0.02**2 / np.sqrt(first.size)
-
-
-# --- camera noise
-
-
-def flat_frame(half_nyquist: float, electrons: float = 200.0) -> np.ndarray:
-    sensor = Sensor((512, 512), 10.0, 100.0, 2.0, half_nyquist)
-    counts = sensor.record(np.full(sensor.wide_shape, electrons, dtype=np.float32), stream(1, "flat"))
-    return (counts - 100.0) / 10.0
-
-
-@pytest.mark.parametrize("half_nyquist", [0.35, 1.0])
-def test_the_point_spread_correlates_the_shot_noise(half_nyquist):
-    """Electrons arrive, then are spread: variance eta n, and neighbours share it; read noise stays white."""
-    image = flat_frame(half_nyquist)
-    qy, qx = np.fft.fftfreq(512)[:, None], np.fft.rfftfreq(512)[None, :]
-    mirrored = np.where((qx == 0) | (qx == 0.5), 1, 2) * np.ones_like(qy)
-    power = 200 * mtf((512, 512), half_nyquist) ** 2 + 2.0**2 + 1 / 1200
-    expected = np.average(power, weights=mirrored)
-    error = np.sqrt(2 * np.average(power**2, weights=mirrored)) / 512
-    neighbours = np.average(power * np.cos(2 * np.pi * qx), weights=mirrored)
-    deviations = image - 200
-    assert expected == pytest.approx(200 * noise_power_factor(half_nyquist) + 4, rel=1e-3)
-    assert np.mean(deviations**2) == pytest.approx(expected, abs=4 * error)
-    assert np.mean(deviations[:, 1:] * deviations[:, :-1]) == pytest.approx(neighbours, abs=4 * error)
-
-
-def test_the_transfer_function_has_its_value_at_half_nyquist():
-    transfer = mtf((64, 64), 0.35)
-    assert transfer[0, 0] == 1
-    assert transfer[0, 16] == pytest.approx(0.35, abs=1e-4)
-    assert transfer[16, 0] == pytest.approx(0.35, abs=1e-4)
-
-
-def test_the_point_spread_has_true_edges():
-    """A bright row outside the frame, near the opposite edge of the grid, does not leak in by wrapping."""
-    sensor = Sensor((64, 64), 10.0, 100.0, 0.0, 0.35)
-    scene = np.zeros(sensor.wide_shape, dtype=np.float32)
-    scene[-1] = 1e4
-    counts = sensor.record(scene, stream(1, "edge"))
-    assert sensor.wide_shape[0] >= 64 + 2 * EDGE_PX
-    assert counts[0].max() <= 100 + 0.01 * 1e5
-
-
-@pytest.mark.parametrize("expected_e", [3.0, 20.0, 300.0])
-def test_shot_noise_has_the_moments_of_poisson(expected_e):
-    n = 512 * 512
-    electrons = shot_noise(np.full((512, 512), expected_e, dtype=np.float32), stream(2, "shot")).astype(float)
-    deviations = electrons - expected_e
-    assert deviations.mean() == pytest.approx(0, abs=4 * np.sqrt(expected_e / n))
-    assert np.mean(deviations**2) == pytest.approx(expected_e, rel=4 * np.sqrt((2 + 1 / expected_e) / n))
-    skewness = np.mean(deviations**3) / expected_e**1.5
-    assert skewness == pytest.approx(expected_e**-0.5, abs=5 * np.sqrt(15 / n))
-
-
-def test_frames_are_clipped_not_wrapped():
-    sensor = Sensor((32, 32), 10.0, 100.0, 0.0, 1.0)
-    assert (
-        sensor.record(np.full(sensor.wide_shape, 1e5, dtype=np.float32), stream(3, "bright")).min() == 65535
-    )
-
-
-# --- random streams
-
-
-def test_streams_are_independent_and_repeatable():
-    draws = {
-        key: stream(*key).standard_normal(4).tolist()
-        for key in ((1, "a", 0), (1, "a", 1), (1, "b", 0), (2, "a", 0))
-    }
-    assert len({tuple(draw) for draw in draws.values()}) == 4
-    assert stream(1, "a", 1).standard_normal(4).tolist() == draws[1, "a", 1]
