@@ -1,10 +1,12 @@
 import json
 from importlib.resources import files
 
+import pytest
 import yaml
 from protocol_texts import PROTOCOL
 
 from annealscope.controller.config.schema import protocol_schema
+from annealscope.controller.config.sources import read_source, shipped_names
 
 
 def test_the_committed_schema_is_the_one_of_the_models():
@@ -38,11 +40,18 @@ def test_the_keys_are_those_of_the_file():
     protocol = yaml.safe_load(PROTOCOL)
     assert set(protocol) <= set(schema["properties"])
     assert set(protocol["settle"]) == set(schema["$defs"]["Settle"]["required"])
-    assert set(schema["$defs"]["Step"]["properties"]) == {"ramp", "cool", "hold", "wait", "acquire"}
+    assert set(schema["$defs"]["Step"]["properties"]) == {
+        "ramp", "cool", "hold", "wait", "prepare", "acquire", "prompt", "park", "for_each"
+    }  # fmt: skip
 
 
-def test_the_shipped_protocols_point_at_the_schema():
-    first_line = (
-        files("annealscope.protocols").joinpath("quick_look.yaml").read_text(encoding="utf-8").splitlines()[0]
-    )
+def test_prompts_and_parks_may_be_mere_texts():
+    steps = protocol_schema()["$defs"]["Step"]["properties"]
+    for key in ("prompt", "park"):
+        assert {"string", None} == {form.get("type") for form in steps[key]["anyOf"]}
+
+
+@pytest.mark.parametrize("name", shipped_names())
+def test_the_shipped_protocols_point_at_the_schema(name):
+    first_line = read_source(name).content.decode().splitlines()[0]
     assert first_line == "# yaml-language-server: $schema=./protocol.schema.json"

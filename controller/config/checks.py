@@ -4,8 +4,9 @@ from collections.abc import Iterator
 from itertools import islice
 
 from annealscope.controller.config.errors import Fault, clip, did_you_mean
-from annealscope.controller.config.protocol import Limits, Protocol, Ramp, Step
+from annealscope.controller.config.protocol import Limits, Protocol
 from annealscope.controller.config.quantities import ROOM_K
+from annealscope.controller.config.steps import Ramp, Step
 from annealscope.controller.config.wording import celsius, per_minute
 from annealscope.controller.config.yaml_nodes import MAX_FAULTS, Document, Path
 
@@ -13,16 +14,25 @@ MAX_STEPS = 5000
 """Steps of a protocol with its sequences written out."""
 
 
+_SECTIONS = {
+    "acquire": "acquisitions", "prepare": "acquisitions", "hold": "sequences", "optics": "optics"
+}  # fmt: skip
+"""Where what a key names is defined."""
+
+_MODES = {"ecm": "tem_dark_field", "fem": "nanobeam", "diffraction": "diffraction"}
+"""What the column does for each kind of acquisition."""
+
+
 def unknown_names(document: Document) -> list[Fault]:
-    """Find the acquisitions and sequences that steps name and the file does not define."""
+    """Find what the file names and does not define: acquisitions, sequences, states of the column."""
     faults = (_unknown_name(document, path) for path in document.values)
     return list(islice((fault for fault in faults if fault), MAX_FAULTS))
 
 
 def _unknown_name(document: Document, path: Path) -> Fault | None:
-    section = {"acquire": "acquisitions", "hold": "sequences"}.get(str(path[-1])) if path else None
+    section = _SECTIONS.get(str(path[-1])) if path else None
     name = document.at(path)
-    if section is None or path[0] not in ("steps", "sequences") or not isinstance(name, str):
+    if section is None or not isinstance(name, str) or not _names_something(path):
         return None
     defined = document.data.get(section, {})
     names = [str(key) for key in defined] if isinstance(defined, dict) else []
@@ -31,6 +41,23 @@ def _unknown_name(document: Document, path: Path) -> Fault | None:
     known = f"known are {', '.join(names)}" if names else "the file defines none"
     hint = did_you_mean(name, names)
     return document.fault(path, f'"{clip(name)}" is not in `{section}`: {known}{hint}')
+
+
+def _names_something(path: Path) -> bool:
+    """Say whether a key with a text behind it stands where it names a part of the file."""
+    if path[-1] == "optics":
+        return len(path) == 3 and path[0] == "acquisitions"
+    return path[0] in ("steps", "sequences")
+
+
+def wrong_modes(document: Document, protocol: Protocol) -> Iterator[Fault]:
+    """Find acquisitions with a state of the column in which they cannot be taken."""
+    for key, acquisition in protocol.acquisitions.items():
+        mode = _MODES[acquisition.kind]
+        state = protocol.optics.get(acquisition.optics or "")
+        if state is not None and state.mode != mode:
+            message = f'"{acquisition.optics}" has mode {state.mode}; {acquisition.kind} needs {mode}'
+            yield document.fault(("acquisitions", key, "optics"), message)
 
 
 def broken_limits(document: Document, protocol: Protocol) -> Iterator[Fault]:
@@ -44,6 +71,8 @@ def broken_limits(document: Document, protocol: Protocol) -> Iterator[Fault]:
                 for key, message in _ramp_faults(ramp, present_K, limits, only_down=kind == "cool"):
                     yield document.fault(("steps", i, kind, key), f"{message} {step_number(number)}")
                 present_K = ramp.to_K
+        if step.park is not None:
+            present_K = min(present_K, protocol.safe.cool_to_K)
         number += _written_out(protocol, step)
     yield from _safe_faults(document, protocol)
 

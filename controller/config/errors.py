@@ -2,7 +2,7 @@
 
 import difflib
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 MAX_PRINTED = 50
 """Faults printed of one file; the rest is counted."""
@@ -24,10 +24,13 @@ class Fault:
     """Place in the document, e.g. ``steps.1.ramp.rate``; empty at the top."""
     message: str
     source_line: str = ""
+    given: str = ""
+    """Values of the variables of `for_each` with which it is wrong, e.g. ``probe = 0.8``."""
 
     def __str__(self) -> str:
         where = f"{self.file}:{self.line}:{self.col}" if self.line else self.file
         head = ": ".join(part for part in (where, self.path, self.message) if part)
+        head += f" (with {self.given})" if self.given else ""
         return f"{head}\n{self._excerpt()}" if self.source_line.strip() else head
 
     def _excerpt(self) -> str:
@@ -41,13 +44,21 @@ class ProtocolError(Exception):
     """A protocol or rig file that cannot be used: all its faults at once."""
 
     def __init__(self, faults: Iterable[Fault]) -> None:
-        self.faults = tuple(faults)
+        self.faults = tuple(_once(faults))
         super().__init__(self.faults)
 
     def __str__(self) -> str:
         lines = [str(fault) for fault in self.faults[:MAX_PRINTED]]
         hidden = len(self.faults) - MAX_PRINTED
         return "\n".join([*lines, f"... and {hidden} more"] if hidden > 0 else lines)
+
+
+def _once(faults: Iterable[Fault]) -> Iterable[Fault]:
+    """Leave out what only repeats another fault with other values of the variables."""
+    first: dict[Fault, Fault] = {}
+    for fault in faults:
+        first.setdefault(replace(fault, given=""), fault)
+    return first.values()
 
 
 def clip(text: str, length: int = 60) -> str:

@@ -3,8 +3,14 @@
 from collections.abc import Iterable
 from pathlib import Path
 
-from annealscope.controller.config.checks import broken_limits, too_many_steps, unknown_names
+from annealscope.controller.config.checks import (
+    broken_limits,
+    too_many_steps,
+    unknown_names,
+    wrong_modes,
+)
 from annealscope.controller.config.errors import Fault, ProtocolError
+from annealscope.controller.config.for_each import written_out
 from annealscope.controller.config.model import validate
 from annealscope.controller.config.protocol import Protocol
 from annealscope.controller.config.rig import RigConfig
@@ -32,7 +38,7 @@ def load_protocol(name: str | Path) -> Protocol:
 def parse_protocol(content: bytes | str, file: str = "protocol.yaml") -> Protocol:
     """Read a protocol from its text; ``file`` is its name in messages. Raises ProtocolError."""
     document, protocol = parse_form(content, file)
-    faults = in_order(broken_limits(document, protocol))
+    faults = in_order((*wrong_modes(document, protocol), *broken_limits(document, protocol)))
     if faults:
         raise ProtocolError(faults)
     return protocol
@@ -40,7 +46,7 @@ def parse_protocol(content: bytes | str, file: str = "protocol.yaml") -> Protoco
 
 def parse_form(content: bytes | str, file: str) -> tuple[Document, Protocol]:
     """Read a protocol that can be planned, whatever its limits say. Raises ProtocolError."""
-    document = parse_yaml(content, file)
+    document = written_out(parse_yaml(content, file))
     protocol, faults = validate(document, Protocol)
     faults += unknown_names(document)
     if protocol is not None and not faults:

@@ -1,6 +1,6 @@
 """Frozen models, and their validation against a document with all faults at their places."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Annotated, Any, ClassVar, TypeVar
 
 from pydantic import (
@@ -28,17 +28,12 @@ class Model(BaseModel):
     noun: ClassVar[str] = "key"
     """What a key of the block is called."""
 
-    later: ClassVar[Mapping[str, str]] = {}
-    """Keys of the language that this version cannot run, and what to do instead."""
-
     misplaced: ClassVar[Mapping[str, str]] = {}
     """Keys that stand elsewhere, and the rule."""
 
     @classmethod
     def explain_unknown(cls, key: str) -> str:
         """Say why a key is refused."""
-        if key in cls.later:
-            return not_yet(f"`{key}`", cls.later[key])
         if key in cls.misplaced:
             return cls.misplaced[key]
         known = cls.known_keys()
@@ -47,7 +42,7 @@ class Model(BaseModel):
     @classmethod
     def meant_by(cls, key: str) -> str | None:
         """Return the key that an unknown one is a slip of the pen for, if there is one."""
-        return None if key in cls.later or key in cls.misplaced else closest(key, cls.known_keys())
+        return None if key in cls.misplaced else closest(key, cls.known_keys())
 
     @classmethod
     def known_keys(cls) -> list[str]:
@@ -81,6 +76,7 @@ _WANTED = {
     "bool_type": "true or false",
     "greater_than": "more than {gt:g}",
     "greater_than_equal": "at least {ge:g}",
+    "less_than": "less than {lt:g}",
     "less_than_equal": "at most {le:g}",
     "literal_error": "{expected}",
 }
@@ -100,15 +96,11 @@ def broken_rule(message: str, *at: str) -> PydanticCustomError:
     return PydanticCustomError("rule", "{message}", {"message": message, "at": at})
 
 
-def not_yet(what: str, instead: str) -> str:
-    """Say that something is part of the language but cannot be run."""
-    return f"{what} is part of the protocol language, but this version cannot run it yet; {instead}"
-
-
-def exactly_one(block: Model, what: str) -> None:
-    """Raise `broken_rule` unless one field of a block, and only one, is set."""
-    names = type(block).known_keys()
-    given = [names[i] for i, (_, value) in enumerate(block) if value is not None]
+def exactly_one(block: Model, what: str, besides: Sequence[str] = ()) -> None:
+    """Raise `broken_rule` unless one key of a block, and only one, is set, not counting those ``besides``."""
+    values = dict(zip(type(block).known_keys(), (value for _, value in block), strict=True))
+    names = [name for name in values if name not in besides]
+    given = [name for name in names if values[name] is not None]
     if len(given) != 1:
         got = f"got {' and '.join(given)}" if given else "got none"
         raise broken_rule(f"{what} has exactly one of {one_of(names)}; {got}")
@@ -135,9 +127,8 @@ SchemaVersion = Annotated[
 class Choice:
     """Makes a pydantic field of a closed set of words: ``Annotated[str, Choice("beam_on", "exposed")]``."""
 
-    def __init__(self, *words: str, later: Mapping[str, str] | None = None) -> None:
+    def __init__(self, *words: str) -> None:
         self._words = words
-        self._later = later or {}
 
     def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
         """Validate with `check`."""
@@ -154,10 +145,26 @@ class Choice:
         if isinstance(value, str) and value in self._words:
             return value
         word = value if isinstance(value, str) else ""
-        if word in self._later:
-            raise broken_rule(not_yet(f'"{word}"', self._later[word]))
         wanted = one_of(f'"{word}"' for word in self._words)
         raise broken_rule(f"has to be {wanted}, got {shown(value)}{did_you_mean(word, self._words)}")
+
+
+def one_of_kinds(tag: str, *kinds: str) -> Callable[[Any], Any]:
+    """Make a check, before anything else, of the key that says which of several blocks this is."""
+    choice = Choice(*kinds)
+
+    def check(data: Any) -> Any:
+        if not isinstance(data, dict):
+            raise broken_rule(f"has to be {_WANTED['model_type']}, got {shown(data)}")
+        if tag not in data:
+            raise broken_rule(f"`{tag}` is missing: {one_of(kinds)}")
+        try:
+            choice.check(data[tag])
+        except PydanticCustomError as error:
+            raise broken_rule(error.message(), tag) from None
+        return data
+
+    return check
 
 
 def validate(document: Document, model: type[M]) -> tuple[M | None, list[Fault]]:

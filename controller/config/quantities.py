@@ -64,15 +64,19 @@ SPEED = Dimension("drift rate", "nm/s", {"nm/min": 1 / 60, "nm/s": 1, "nm/h": 1 
 PER_LENGTH = Dimension("spatial frequency", "1/nm", {"1/nm": 1, "1/Å": 10}, "0.726 1/nm")
 DOSE = Dimension("dose", "e/nm^2", {"e/nm^2": 1, "e/Å^2": 100}, "7.0e9 e/nm^2")
 DOSE_RATE = Dimension("dose rate", "e/nm^2/s", {"e/nm^2/s": 1, "e/Å^2/s": 100}, "4.4e5 e/nm^2/s")
-CURRENT = Dimension("current", "A", {"pA": 1e-12, "nA": 1e-9, "uA": 1e-6, "mA": 1e-3, "A": 1}, "500 pA")
-VOLTAGE = Dimension("voltage", "V", {"kV": 1e3, "V": 1}, "300 kV")
+CURRENT = Dimension("current", "pA", {"pA": 1, "nA": 1e3, "uA": 1e6, "mA": 1e9, "A": 1e12}, "15 pA")
+VOLTAGE = Dimension("voltage", "kV", {"kV": 1, "V": 1e-3}, "300 kV")
+MAGNIFICATION = Dimension("magnification", "x", {"kx": 1e3, "x": 1}, "340 kx")
+CAMERA_LENGTH = Dimension("camera length", "m", {"m": 1, "cm": 1e-2, "mm": 1e-3}, "1 m")
+SHARE = Dimension("relative error", "1", {"%": 1e-2}, "3 %")
+RELAXATION_TIMES = Dimension("number of relaxation times", "tau", {"tau": 1}, "10 tau")
 GAIN = Dimension("gain", "counts/e", {"counts/e": 1}, "10 counts/e")
 COUNTS = Dimension("number of counts", "counts", {"counts": 1}, "100 counts")
 ELECTRONS = Dimension("number of electrons", "e", {"e": 1}, "2 e")
 
 DIMENSIONS = (
     DURATION, TEMPERATURE, DIFFERENCE, RATE, LENGTH, SPEED, PER_LENGTH, DOSE, DOSE_RATE, CURRENT, VOLTAGE,
-    GAIN, COUNTS, ELECTRONS,
+    MAGNIFICATION, CAMERA_LENGTH, SHARE, RELAXATION_TIMES, GAIN, COUNTS, ELECTRONS,
 )  # fmt: skip
 
 _HINTS = {
@@ -83,7 +87,6 @@ _HINTS = {
     "°C/min": 'write "K/min"',
     "C/min": 'write "K/min"',
     "degC/s": 'write "K/s"',
-    "m": 'write "min" for minutes',
     "sec": 'write "s"',
     "hr": 'write "h"',
 }
@@ -126,7 +129,8 @@ def _like(example: str) -> str:
 def _with_unit(number: str, dimension: Dimension) -> str:
     """Say how a number is written that stands there without a unit."""
     unit = next(iter(dimension.units))
-    return _like(f"{number} {unit}" if re.fullmatch(_NUMBER, number) else dimension.example)
+    taken_as_it_is = re.fullmatch(_NUMBER, number) and dimension is not SHARE  # 0.03 may well mean 3 %
+    return _like(f"{number} {unit}" if taken_as_it_is else dimension.example)
 
 
 def _wrong_type(value: object, dimension: Dimension) -> str:
@@ -154,7 +158,10 @@ def _wrong_unit(text: str, unit: str, dimension: Dimension) -> str:
     others = [d for d in DIMENSIONS if unit in d.units]
     if others:
         there, wanted = others[0].article_name, dimension.article_name
-        return f'"{clip(text)}" is {there}, not {wanted}; {_like(dimension.example)}'
+        meant = (
+            'write "min" for minutes' if (unit, dimension) == ("m", DURATION) else _like(dimension.example)
+        )
+        return f'"{clip(text)}" is {there}, not {wanted}; {meant}'
     hint = f"; {_HINTS[unit]}" if unit in _HINTS else did_you_mean(unit, dimension.units)
     return (
         f'unknown unit "{clip(unit)}": {dimension.article_name} is given in {one_of(dimension.units)}{hint}'
@@ -211,7 +218,14 @@ DifferenceOrZeroK = Annotated[float, Quantity(DIFFERENCE, zero=True)]
 RateKPerS = Annotated[float, Quantity(RATE)]
 LengthNm = Annotated[float, Quantity(LENGTH)]
 LengthOrZeroNm = Annotated[float, Quantity(LENGTH, zero=True)]
+SpeedNmPerS = Annotated[float, Quantity(SPEED)]
 PerNm = Annotated[float, Quantity(PER_LENGTH)]
+CurrentPA = Annotated[float, Quantity(CURRENT)]
+VoltageKV = Annotated[float, Quantity(VOLTAGE)]
+Magnification = Annotated[float, Quantity(MAGNIFICATION)]
+CameraLengthM = Annotated[float, Quantity(CAMERA_LENGTH)]
+Share = Annotated[float, Quantity(SHARE)]
+RelaxationTimes = Annotated[float, Quantity(RELAXATION_TIMES)]
 DosePerNm2 = Annotated[float, Quantity(DOSE)]
 DoseRatePerNm2S = Annotated[float, Quantity(DOSE_RATE)]
 GainCountsPerE = Annotated[float, Quantity(GAIN)]

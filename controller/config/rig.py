@@ -6,11 +6,12 @@ from typing import Annotated, Self
 from pydantic import Field, model_validator
 
 from annealscope.controller.config.model import Choice, Model, SchemaVersion, broken_rule
-from annealscope.controller.config.protocol import Name
+from annealscope.controller.config.names import Name
 from annealscope.controller.config.quantities import (
     Counts,
     DifferenceOrZeroK,
     DoseRatePerNm2S,
+    DurationOrZeroS,
     Electrons,
     GainCountsPerE,
     LengthNm,
@@ -18,6 +19,7 @@ from annealscope.controller.config.quantities import (
     PerNm,
     RateKPerS,
     TemperatureK,
+    VoltageKV,
 )
 
 MAX_OVERSHOOT_K = 1.0
@@ -25,6 +27,20 @@ MAX_OVERSHOOT_K = 1.0
 
 Pixels = Annotated[int, Field(ge=32, le=16384)]
 Pair = Annotated[tuple[float, float], Field(strict=False)]
+
+
+_OF_KIND = {"imaging": "an imaging camera", "diffraction": "a diffraction camera"}
+
+_Probability = Annotated[float, Field(ge=0, lt=0.5)]
+_Mode = Annotated[str, Choice("tem_dark_field", "nanobeam", "diffraction")]
+_Setting = Annotated[
+    str,
+    Choice(
+        "mode", "high_tension", "magnification", "objective_aperture", "ring", "probe", "probe_current",
+        "camera_length", "dose_rate",
+    ),
+]  # fmt: skip
+_Actuator = Annotated[str, Choice("image_beam_shift")]
 
 
 class Holder(Model):
@@ -41,6 +57,14 @@ class Microscope(Model):
     """Name of the driver."""
     aperture_per_nm: PerNm = Field(alias="aperture")
     """Radius of the objective aperture, the pupil that makes the speckle."""
+    modes: Annotated[tuple[_Mode, ...], Field(strict=False, min_length=1)] = ("tem_dark_field",)
+    """What the column can do."""
+    set_by_operator: Annotated[tuple[_Setting, ...], Field(strict=False)] = ()
+    """What of a state of the column is set by hand, from a checklist."""
+    actuators: Annotated[tuple[_Actuator, ...], Field(strict=False)] = ("image_beam_shift",)
+    """What can move the image while it is measured."""
+    high_tension_kV: VoltageKV | None = Field(None, alias="high_tension")
+    """Accelerating voltage, where it is never changed."""
 
 
 class CameraConfig(Model):
@@ -48,16 +72,34 @@ class CameraConfig(Model):
 
     driver: Name
     """Name of the driver."""
+    kind: Annotated[str, Choice("imaging", "diffraction")] = "imaging"
+    """What falls on it: an image of the specimen, or a diffraction pattern."""
     shape: Annotated[tuple[Pixels, Pixels], Field(strict=False)]
     """Rows and columns (ny, nx) of a frame."""
-    pixel_nm: LengthNm = Field(alias="pixel")
-    """Size of a pixel on the specimen."""
+    binning: Annotated[int, Field(ge=1, le=64)] = 1
+    """Pixels of the sensor that are read as one, along each side."""
+    pixel_nm: LengthNm | None = Field(None, alias="pixel")
+    """Size of a pixel on the specimen; of an imaging camera."""
+    pixel_per_nm: PerNm | None = Field(None, alias="k_pixel")
+    """Size of a pixel in k = 1/d; of a diffraction camera."""
     gain_counts_per_e: GainCountsPerE = Field(alias="gain")
     """Counts of one electron."""
     offset_counts: Counts = Field(alias="offset")
     """Counts of no electron."""
     read_noise_e: Electrons = Field(alias="read_noise")
     """Standard deviation of a pixel in the dark."""
+    noise_power: Annotated[float, Field(gt=0, le=1)] = 1.0
+    """Share of the shot noise of a pixel that the spread of each electron over pixels leaves."""
+
+    @model_validator(mode="after")
+    def _has_its_scale(self) -> Self:
+        scales = {"pixel": self.pixel_nm, "k_pixel": self.pixel_per_nm}
+        wanted, other = ("pixel", "k_pixel") if self.kind == "imaging" else ("k_pixel", "pixel")
+        if scales[wanted] is None:
+            raise broken_rule(f"`{wanted}` is missing: the size of a pixel of {_OF_KIND[self.kind]}")
+        if scales[other] is not None:
+            raise broken_rule(f"is not for {_OF_KIND[self.kind]}, which has `{wanted}`", other)
+        return self
 
 
 class Envelope(Model):
@@ -71,6 +113,15 @@ class Envelope(Model):
     """Fastest ramp down."""
 
 
+class Ellipse(Model):
+    """The ellipse that the camera makes of a diffraction ring."""
+
+    ratio: Annotated[float, Field(ge=1, le=1.5)]
+    """Long over short axis."""
+    angle_deg: Annotated[float, Field(ge=-180, le=180)]
+    """Of the long axis, from +x towards +y."""
+
+
 class Calibration(Model):
     """What was measured on this microscope."""
 
@@ -78,6 +129,8 @@ class Calibration(Model):
     """M: displacement of the image (y, x) per shift (y, x) of the actuator, both in nm."""
     image_shift_range_nm: LengthNm = Field(alias="image_shift_range")
     """Largest shift of the actuator in y or x."""
+    ellipse: Ellipse | None = None
+    """How diffraction rings are distorted; round unless said otherwise."""
 
     @model_validator(mode="after")
     def _can_be_inverted(self) -> Self:
@@ -86,6 +139,26 @@ class Calibration(Model):
         if not abs(a * d - b * c) > 1e-3 * size * size:
             raise broken_rule("cannot be inverted: the image moves along one line only", "image_shift_matrix")
         return self
+
+
+class Heterogeneity(Model):
+    """How relaxation times differ from place to place."""
+
+    sigma: Annotated[float, Field(ge=0, le=2)]
+    """Standard deviation of ln(tau)."""
+    length_nm: LengthNm = Field(alias="length")
+    """FWHM of the places."""
+
+
+class SimulatedFaults(Model):
+    """What goes wrong with a simulated camera."""
+
+    jitter_s: DurationOrZeroS = Field(0.0, alias="jitter")
+    """Standard deviation of the start of an exposure."""
+    drop_rate: _Probability = Field(0.0, alias="drops")
+    """Probability that a frame is lost."""
+    duplicate_rate: _Probability = Field(0.0, alias="duplicates")
+    """Probability that a frame is delivered with the pixels of the one before."""
 
 
 class Simulation(Model):
@@ -105,6 +178,10 @@ class Simulation(Model):
     """Standard deviation of the random walk of the specimen in one second."""
     vibration_nm: LengthOrZeroNm = Field(alias="vibration")
     """Standard deviation of the vibration from frame to frame."""
+    heterogeneity: Heterogeneity | None = None
+    """Relaxation times that differ from place to place; the same everywhere unless said otherwise."""
+    camera_faults: SimulatedFaults | None = None
+    """What goes wrong with the cameras; nothing unless said otherwise."""
 
     @model_validator(mode="after")
     def _overshoots_little(self) -> Self:

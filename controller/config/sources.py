@@ -8,7 +8,7 @@ from annealscope.controller.config.errors import Fault, ProtocolError, did_you_m
 from annealscope.controller.config.yaml_nodes import MAX_BYTES
 
 SHIPPED = "annealscope.protocols"
-_NOT_PROTOCOLS = frozenset({"amz4_paper"})
+_NOT_PROTOCOLS = frozenset({"amz4_paper", "template"})
 """YAML files beside the protocols that are none."""
 
 

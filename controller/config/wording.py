@@ -13,6 +13,11 @@ def per_minute(rate_K_per_s: float) -> str:
     return f"{rate_K_per_s * 60:.6g} K/min"
 
 
+def nm_per_minute(speed_nm_per_s: float) -> str:
+    """Write a drift rate: ``1 nm/min``."""
+    return f"{speed_nm_per_s * 60:.6g} nm/min"
+
+
 def duration(duration_s: float) -> str:
     """Write a duration with its two largest units.
 

@@ -51,10 +51,20 @@ class Text:
     file: str
     lines: tuple[str, ...]
 
-    def fault(self, mark: Mark, path: Path, message: str) -> Fault:
+    def fault(self, mark: Mark, path: Path, message: str, given: str = "") -> Fault:
         """Make a fault with its source line."""
         line = self.lines[mark.line - 1] if mark.line <= len(self.lines) else ""
-        return Fault(self.file, mark.line, mark.col, dotted(path), message, line)
+        return Fault(self.file, mark.line, mark.col, dotted(path), message, line, given)
+
+
+@dataclass(frozen=True)
+class Copy:
+    """Where a piece of a document comes from that was written out by a repetition."""
+
+    origin: Path
+    """Its place in the file."""
+    given: str
+    """Values of the variables there, for messages; may be empty."""
 
 
 @dataclass(frozen=True)
@@ -69,6 +79,8 @@ class Document:
     """Where the key of each value in a mapping begins."""
     faults: tuple[Fault, ...]
     """What is refused although the rest could be read."""
+    copies: Mapping[Path, Copy] = field(default_factory=dict)
+    """Pieces that were written out, and where they come from."""
 
     def known(self, path: Path) -> Path:
         """Return the longest beginning of ``path`` that the text has, leaving out parts it does not know."""
@@ -91,7 +103,16 @@ class Document:
         if on_key is None:
             on_key = isinstance(self.at(found), dict | list)
         mark = self.keys.get(found, self.values[found]) if on_key else self.values[found]
-        return self.text.fault(mark, found, message)
+        origin, given = self._origin(found)
+        return self.text.fault(mark, origin, message, given)
+
+    def _origin(self, path: Path) -> tuple[Path, str]:
+        """Return the place in the file of a piece, and the variables it was written out with."""
+        for length in range(len(path), 0, -1):
+            copy = self.copies.get(path[:length])
+            if copy is not None:
+                return (*copy.origin, *path[length:]), copy.given
+        return path, ""
 
 
 def parse_yaml(content: bytes | str, file: str) -> Document:
