@@ -5,6 +5,7 @@ The rules are those of the analysis, of which a plan loads the parts that need n
 
 import math
 
+from annealscope.analysis.fem_spec import MOST_GROUPS
 from annealscope.analysis.geometry import (
     CHANNELS,
     LIVE_PIXELS,
@@ -16,14 +17,18 @@ from annealscope.analysis.geometry import (
     speckle_count,
 )
 from annealscope.analysis.precision import error_scale, record_bias
+from annealscope.analysis.variance import variance_error_scale
 
 __all__ = [
     "FRAME_HEADER_BYTES",
+    "TYPICAL_RING_PER_NM",
     "analyst_memory_bytes",
     "frame_bytes",
     "largest_lag_frames",
+    "pattern_memory_bytes",
     "plain_bias",
     "sigma_ln_tau",
+    "sigma_variance",
     "speckle_count",
     "valid_shape",
 ]
@@ -32,6 +37,9 @@ FRAME_HEADER_BYTES = 64
 """Beside each frame in the log of an open acquisition."""
 
 _BLOCK_FRAMES = 32
+_FEWEST_PARTS = 8
+"""Of a scan with fewer rows, for the jackknife."""
+
 _TWO_TIME_BYTES = 8 * 2048**2
 _PROGRAM_BYTES = 300_000_000
 """The analyst without data."""
@@ -39,6 +47,10 @@ _PROGRAM_BYTES = 300_000_000
 _TYPICAL_BETA = 0.75
 _SLOTS = 1000
 """The bias of a plain fit depends little on either."""
+
+TYPICAL_RING_PER_NM = 4.2
+"""First diffraction ring of a metallic glass, where a protocol names none; what is computed from it goes with
+its square root."""
 
 
 def frame_bytes(shape: tuple[int, int]) -> int:
@@ -97,3 +109,37 @@ def plain_bias(duration_s: float, tau_s: float) -> float:
     """Return the expected relative error of tau when a record's finite duration is not corrected for."""
     seen_s, _ = record_bias(tau_s, _TYPICAL_BETA, _SLOTS, duration_s / _SLOTS)
     return seen_s / tau_s - 1
+
+
+def pattern_memory_bytes(shape: tuple[int, int], scan_rows: int = 0) -> int:
+    """Return the analyst's largest need for diffraction patterns, however many there are.
+
+    In bytes for each pixel: 24 for the float64 sums of each part of the scan that the jackknife leaves out in
+    turn (intensity, its square, and what is just being added); 2 for each of the 32 patterns of a block; 420
+    for the pattern that is being placed and the images and masks of the result. And the program.
+
+    Parameters
+    ----------
+    shape
+        (ny, nx) of the patterns.
+    scan_rows
+        Rows of the grid; 0 for patterns of an area.
+    """
+    parts = min(max(scan_rows, _FEWEST_PARTS), MOST_GROUPS) if scan_rows else 1
+    of_a_pixel = 24 * parts + 2 * _BLOCK_FRAMES + 420
+    return _PROGRAM_BYTES + shape[0] * shape[1] * of_a_pixel
+
+
+def sigma_variance(patterns: int, probe_nm: float, ring_per_nm: float = TYPICAL_RING_PER_NM) -> float:
+    """Return the expected relative standard error of V(k) at a ring (docs/planning.md).
+
+    Parameters
+    ----------
+    patterns
+        Positions of the scan, farther apart than the probe is wide.
+    probe_nm
+        FWHM of the probe's intensity.
+    ring_per_nm
+        Where on the k axis, ``k = 1 / d``.
+    """
+    return float(variance_error_scale(patterns, ring_per_nm, probe_nm))

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from typing import ClassVar, Literal
 
 from annealscope.controller.config.quantities import ROOM_K
+from annealscope.drivers.interfaces import Optics
 
 
 @dataclass(frozen=True)
@@ -25,27 +26,144 @@ class CoolStep:
 
 
 @dataclass(frozen=True)
+class WatchPlan:
+    """How the drift is looked at while nothing is recorded: a short exposure from time to time."""
+
+    camera: str
+    exposure_s: float
+    period_s: float
+    optics: Optics | None
+
+
+@dataclass(frozen=True)
 class WaitStep:
-    """Let time pass at temperature; one of the two is set."""
+    """Let time pass at temperature."""
 
     kind: ClassVar[str] = "wait"
     for_s: float | None = None
     """From now ..."""
     until_age_s: float | None = None
-    """... or until this long after the temperature has settled."""
+    """... or until this long after the temperature has settled ..."""
+    drift_below_nm_per_s: float | None = None
+    """... and until the specimen drifts more slowly than this ..."""
+    at_most_s: float | None = None
+    """... but no longer than this: an age where ``until_age_s`` is given, else from now."""
+    watch: WatchPlan | None = None
+    """How the drift is measured; set with ``drift_below_nm_per_s``."""
 
 
 @dataclass(frozen=True)
 class DriftPlan:
-    """Drift correction is on; displacements from the reference that are reported and that are too much."""
+    """Drift correction: who moves the image, and displacements from the reference that matter."""
 
     warn_nm: float
     limit_nm: float
+    owner: Literal["annealscope", "microscope"] = "annealscope"
+    """Who moves the image; the drift is measured either way."""
+    on_limit: Literal["flag", "suspend", "stop"] = "flag"
+    """Beyond the limit: frames are flagged, or the acquisition is suspended, or the run stops."""
+
+
+@dataclass(frozen=True)
+class FramesEnd:
+    """After so many frames, lost ones included."""
+
+    frames: int
+
+
+@dataclass(frozen=True)
+class DurationEnd:
+    """After so much time with the acquisition running."""
+
+    duration_s: float
+
+
+@dataclass(frozen=True)
+class PrecisionEnd:
+    """When tau is known well enough."""
+
+    within: float
+    """Relative standard error of tau."""
+    min_duration_tau: float = 0.0
+    """Shortest record, in relaxation times."""
+    checks: int = 1
+    """It has to be found so many times in a row ..."""
+    every_s: float = 0.0
+    """... at this distance."""
+
+
+EndCondition = FramesEnd | DurationEnd | PrecisionEnd
+
+
+@dataclass(frozen=True)
+class UntilPlan:
+    """When an acquisition ends; `AcquireStep.frames` is its end in any case."""
+
+    combine: Literal["any", "all"]
+    conditions: tuple[EndCondition, ...]
+
+
+@dataclass(frozen=True)
+class GridPlan:
+    """Positions of a scanned probe: row by row, centred on the region."""
+
+    points: tuple[int, int]
+    """(rows, columns)."""
+    pitch_nm: float
+
+
+@dataclass(frozen=True)
+class Setup:
+    """What is set up before an acquisition: by `PrepareStep`, or else by the acquisition itself."""
+
+    key: str
+    """Name of the acquisition in the protocol."""
+    optics_name: str | None
+    """Name of the state of the column in the protocol; None: it stays as it is."""
+    optics: Optics | None
+    settle_s: float
+    """Time for the column to come to rest."""
+    checklist: tuple[str, ...]
+    """What the operator sets by hand, in words; empty: the driver does it all."""
+    fresh_region: bool
+    thickness: tuple[float, float] | None
+    """Wanted thickness of the region in mean free paths."""
+
+
+@dataclass(frozen=True)
+class PrepareStep:
+    """Set the column, find the region and focus, but take nothing yet."""
+
+    kind: ClassVar[str] = "prepare"
+    setup: Setup
+
+
+@dataclass(frozen=True)
+class PromptStep:
+    """Ask the operator, and wait for `resume`."""
+
+    kind: ClassVar[str] = "prompt"
+    message: str
+    timeout_s: float | None = None
+    on_timeout: Literal["cool", "continue"] = "cool"
+
+
+@dataclass(frozen=True)
+class ParkStep:
+    """Cool down, switch off, blank: the run can be left alone, and continued another day."""
+
+    kind: ClassVar[str] = "park"
+    message: str
+    cool_to_K: float
+    rate_K_per_s: float
+
+
+Method = Literal["ecm", "fem", "diffraction"]
 
 
 @dataclass(frozen=True)
 class AcquireStep:
-    """Take one movie."""
+    """Take frames: a movie, patterns on a grid, or diffraction patterns of an area."""
 
     kind: ClassVar[str] = "acquire"
     hold: int
@@ -59,14 +177,23 @@ class AcquireStep:
     exposure_s: float
     period_s: float
     frames: int
+    """Most frames."""
     drift: DriftPlan | None
     """None: the drift is measured by nobody and corrected by nobody."""
     dose_rate_per_nm2_s: float
-    fresh_region: bool
+    """On the specimen; of a probe: the mean over the area of the grid while the beam is on."""
+    setup: Setup
     setpoint_K: float
+    """Planned temperature."""
+    method: Method = "ecm"
+    until: UntilPlan | None = None
+    """None: after `frames`."""
+    grid: GridPlan | None = None
+    haadf: bool = False
+    beam_in_pause: bool = True
 
 
-ExecutableStep = RampStep | CoolStep | WaitStep | AcquireStep
+ExecutableStep = RampStep | CoolStep | WaitStep | PrepareStep | AcquireStep | PromptStep | ParkStep
 
 
 @dataclass(frozen=True)
@@ -134,10 +261,13 @@ class HoldEstimate:
     """Electrons it adds to its region, counted as the limits say."""
     largest_lag_s: float
     """Longest time over which frames are correlated."""
-    n_speckles: float
-    """Independent speckles in the part of a frame that is analysed."""
-    precision: tuple[Precision, ...]
-    """For relaxation times of a 40th, 20th, 10th and 5th of its duration."""
+    method: Method = "ecm"
+    n_speckles: float | None = None
+    """Independent speckles in the part of a frame that is analysed; None: not an ECM movie."""
+    precision: tuple[Precision, ...] = ()
+    """For relaxation times of a 40th, 20th, 10th and 5th of its duration; of ECM movies."""
+    sigma_variance: float | None = None
+    """Expected relative standard error of the first peak of V(k); of FEM grids."""
 
 
 @dataclass(frozen=True)
@@ -162,6 +292,10 @@ class Plan:
     safe: SafeRule
     max_temperature_K: float
     """The run stops above: the lower one of the protocol's limit and of the holder's."""
+    max_dose_per_region_per_nm2: float | None = None
+    """An acquisition that would bring its region above this ends there."""
+    dose_counts: Literal["beam_on", "exposed"] = "beam_on"
+    """Which time counts for the dose."""
     start_K: float = ROOM_K
     """Setpoint before the first step."""
     holds: tuple[HoldEstimate, ...] = ()
