@@ -2,21 +2,34 @@
 
 Kinds and their fields (besides ``n``, ``t_s`` on the run's clock, ``utc``, ``kind``, ``crc``):
 
-==============  ======================================================================================
-run_started     run, protocol, rig, seed, version, clock
-state           state, why
-step            index, path, step (ramp | cool | wait | acquire), label
-phase           phase
-settled         setpoint_K
-reading         temperature_K, setpoint_K
-hold_opened     hold, name, title, t_settled_s, setpoint_K, frames_planned
-durable         hold, seq: every frame up to this one survives a power cut
-hold_closed     hold, path, frames, lost, analysis (complete | missing), reason
-command         command, source
-guard           guard, message, action
-child           role, event (started | killed | died | restarted), pid, detail
-run_ended       outcome (success | stopped | aborted | failed), why, exit_code
-==============  ======================================================================================
+=============  =======================================================================================
+run_started    run, protocol, rig, seed, version, clock
+run_continued  run, version, clock, next: index of the step that a parked run goes on with
+state          state (the table in the engine's `machine`), why
+step           index, path, step (ramp | cool | wait | prepare | acquire | prompt | park), label
+phase          phase
+settled        setpoint_K
+reading        temperature_K, setpoint_K
+region         number, position_nm, thickness: the stage has moved to a fresh one
+optics         name, by_hand (what the operator set): the column was set and read back
+prompt         message, timeout_s (null: none)
+answered       by (operator | timeout | who gave the command)
+hold_opened    hold, name, title, method, region, t_settled_s, setpoint_K, frames_planned
+segment        hold, segment, why: no correlation crosses
+lost           hold, first_seq, frames, t_lost_s, why
+durable        hold, seq: every frame up to this one survives a power cut
+decision       hold, why: what the protocol's `until` was waiting for has come true
+dose           region, hold, exposed_per_nm2, beam_on_per_nm2: of the region so far
+hold_closed    hold, path, frames, lost, analysis (complete | missing), reason (complete | dose limit |
+               truncated | parked | stopped | aborted | failed)
+drift_rate     nm_per_min, from the watch at the end of a wait
+parked         next (index of the step to go on with), return_to_K and rate_K_per_s (null: the step needs no
+               temperature), age_s (of the hold that was left in its middle)
+command        command, source, accepted, why (of a refusal)
+guard          guard, message, action
+child          role, event (started | killed | died | restarted), pid, detail
+run_ended      outcome (success | stopped | aborted | failed | parked), why, exit_code
+=============  =======================================================================================
 """
 
 import json
@@ -30,7 +43,11 @@ from typing import Any
 from annealscope.drivers.clock import Clock
 
 DURABLE = frozenset(
-    ("run_started", "state", "step", "settled", "hold_opened", "hold_closed", "command", "guard", "run_ended")
+    (
+        *("run_started", "run_continued", "state", "step", "settled", "region", "optics", "prompt"),
+        *("answered", "hold_opened", "segment", "lost", "decision", "dose", "hold_closed", "parked"),
+        *("command", "guard", "run_ended"),
+    )
 )
 """Kinds that are on the disk before the engine goes on; the others only survive the death of the process."""
 

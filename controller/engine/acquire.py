@@ -1,193 +1,250 @@
-"""An acquisition: frames from the camera into the stream, drift feedback in the pauses between exposures."""
+"""An acquisition: frames from the camera into the stream, until it has what it was started for."""
 
-import math
-from collections import deque
+import dataclasses
 
 from annealscope.controller.engine.bench import Bench
-from annealscope.controller.engine.ports import Pair
-from annealscope.controller.engine.steps import TICK_STEADY_S
-from annealscope.controller.planning.values import AcquireStep, DriftPlan
-from annealscope.controller.stream.messages import DriftRow, HoldClosed
-from annealscope.drivers.interfaces import Camera, DeviceError, FrameSpec
+from annealscope.controller.engine.exposures import Exposures
+from annealscope.controller.engine.preparation import Preparation
+from annealscope.controller.engine.steering import Steering
+from annealscope.controller.engine.suspension import DriftLimit, OutOfBand, Suspension
+from annealscope.controller.engine.task import TICK_STEADY_S, Task
+from annealscope.controller.engine.until import EndWatch, Progress
+from annealscope.controller.planning.values import AcquireStep
+from annealscope.controller.stream.messages import HoldClosed
 
-SHIFTS_KEPT = 512
-KEEP_CLEAR = 0.1
-"""The last share of a pause, in which the image is left alone: the next exposure may begin a little early."""
 RETRY_S = 0.01
-"""A frame that is due but not there yet is asked for again after this."""
-FROZEN_PERIODS = 3
-"""So many periods without a frame that was due are a fault of the camera."""
-_INSTANT_S = 1e-6
-"""Two times on the frame grid closer than this are the same."""
+"""A frame that is due but not there yet is asked for again after this ..."""
+PATIENCE = 0.05
+"""... or after this share of the time that it is late: it may be lost."""
+SAME_K = 0.01
+"""Temperatures closer than this are the same."""
+ROUNDING = 1e-9
+"""A dose that is planned to reach the limit exactly does not exceed it."""
 
 
-class Acquire:
-    """Opens a hold, moves its frames, steers the image shift, closes the hold."""
-
-    steady = True
+class Acquire(Task):
+    """Prepares where nobody did, opens a hold, moves its frames, steers the image, closes the hold."""
 
     def __init__(self, step: AcquireStep) -> None:
         self.step = step
         self.phase = "preparing"
-        self.frames = 0
-        """Frames taken so far, lost ones included."""
         self.closed: HoldClosed | None = None
         """What the recorder said when the hold was complete on disk."""
-        self._last_start_s = 0.0
-        """Start of the newest exposure that was fetched; before the first: of the first."""
-        self._first_fresh_seq = 0
-        """Frames before this one were exposed before the last move: their displacement says nothing new."""
-        self._shifts: deque[tuple[float, Pair]] = deque(maxlen=SHIFTS_KEPT)
-        """When the image shift was set, and to what: a frame fetched late was taken before the last move."""
-        self._announced = False
+        self.opened = False
         """A hold was opened, so a file will come of it."""
+        self._preparation = Preparation(step.setup)
+        self._exposures = Exposures(step)
+        self._steering = Steering(step.drift, self._exposures)
+        self._end = EndWatch(step)
+        self._pause_asked_s: float | None = None
         self._reason = "complete"
-        self._excursion = ""
-        """What was said about the displacement that goes on now."""
+
+    @property
+    def frames(self) -> int:
+        """Frames so far, lost ones included."""
+        return self._exposures.frames
+
+    @property
+    def frames_lost(self) -> int:
+        """Frames that the camera lost."""
+        return self._exposures.lost
+
+    @property
+    def segment(self) -> int:
+        """Number of the segment."""
+        return self._exposures.segment
+
+    @property
+    def region(self) -> int:
+        """Number of the region under the beam; 0 before the first exposure."""
+        return self._exposures.region
+
+    @property
+    def exposing(self) -> bool:
+        """Say whether the camera runs."""
+        return self._exposures.running
+
+    @property
+    def at_rest(self) -> bool:
+        """Say whether neither column nor camera is at work."""
+        return self._preparation.at_rest if self.phase == "preparing" else not self.exposing
+
+    @property
+    def question(self) -> str:
+        """The checklist of the preparation."""
+        return self._preparation.question if self.phase == "preparing" else ""
+
+    def guards(self) -> list[Suspension]:
+        """Return what may suspend it: the temperature, and the drift where the protocol says so."""
+        return [OutOfBand(), DriftLimit(self._steering)]
 
     def start(self, bench: Bench) -> None:
-        """Go to the region, unblank, announce the hold, start the camera."""
-        if self.step.fresh_region:
-            bench.microscope.fresh_region()
-        camera = self._camera(bench)
-        camera.arm(FrameSpec(self.step.exposure_s, self.step.period_s))
-        self._announce(bench)
-        self._last_start_s = bench.now_s
-        self._note_shift(bench)
-        bench.microscope.blank(False)
-        camera.start()
-        self._enter(bench, "acquiring")
+        """Begin at once what was prepared, else prepare it."""
+        if bench.prepared == self.step.setup.key:
+            self._open(bench)
+        else:
+            self._preparation.start(bench)
 
     def tick(self, bench: Bench) -> bool:
         """Move what is ready; return True when the hold is complete on disk."""
         if self.phase == "closing":
-            return self._closed(bench)
-        if not bench.stream.ready():
-            return False
-        self._take(bench)
-        if self.frames >= self.step.frames:
-            self._close(bench)
-        else:
-            self._steer(bench)
+            return self._is_closed(bench)
+        if self.phase == "preparing":
+            if self._preparation.tick(bench):
+                self._open(bench)
+        elif self.exposing and bench.stream.ready():
+            self._expose(bench)
         return False
 
     def next_event_s(self, bench: Bench) -> float | None:
         """The end of the running exposure; None while the stream has to catch up or to close."""
+        if self.phase == "preparing":
+            return self._preparation.next_event_s(bench)
         if self.phase == "closing" or not bench.stream.ready():
             return None
-        due_s = max(self._due_s(), bench.now_s + RETRY_S)
-        return min(due_s, bench.now_s + TICK_STEADY_S)
+        due_s = self._exposures.due_s()
+        retry_s = bench.now_s + max(RETRY_S, PATIENCE * (bench.now_s - due_s))
+        return min(max(due_s, retry_s), bench.now_s + TICK_STEADY_S)
+
+    def pause(self, bench: Bench) -> None:
+        """Come to rest after the running exposure."""
+        self._pause_asked_s = bench.now_s
+        self._preparation.pause(bench)
+        if self.exposing and self._exposures.in_pause(bench.now_s):
+            self._halt(bench)
+
+    def resume(self, bench: Bench, why: str) -> None:
+        """Go on; what had come to rest begins a new segment."""
+        self._pause_asked_s = None
+        self._preparation.resume(bench, why)
+        if self.phase == "acquiring" and not self.exposing:
+            self._exposures.arm(bench)
+            self._exposures.segment = bench.stream.new_segment(why)
+            self._begin_segment(bench)
+
+    def answer(self, bench: Bench, by: str) -> None:
+        """The checklist is done."""
+        self._preparation.answer(bench, by)
 
     def stop(self, bench: Bench, reason: str) -> None:
         """End the acquisition now; `tick` then waits for the file."""
+        if self.phase == "preparing":
+            self._preparation.stop(bench, reason)
         if self.phase != "closing":
-            self._reason = reason
-            self._close(bench)
+            self._close(bench, reason)
 
-    def _camera(self, bench: Bench) -> Camera:
-        return bench.cameras[self.step.camera]
+    # ------------------------------------------------------------------ opening
 
-    def _enter(self, bench: Bench, phase: str) -> None:
-        self.phase = phase
-        bench.journal.write("phase", phase=phase)
+    def _open(self, bench: Bench) -> None:
+        """Announce the hold and begin, if the region may still see the beam."""
+        bench.prepared = None
+        if self._dose_is_full(bench, bench.microscope.region().number):
+            self._reject(bench)
+            return
+        self._exposures.arm(bench)
+        self._announce(bench)
+        self._begin_segment(bench)
+        self.enter(bench, "acquiring")
 
     def _announce(self, bench: Bench) -> None:
-        opening = bench.opening(self.step, bench.settled_s, bench.now_s)
+        opening = bench.opening(_as_found(self.step, bench), bench.settled_s, bench.now_s)
         bench.stream.open_hold(opening)
-        self._announced = True
+        self.opened = True
         bench.journal.write(
             "hold_opened",
             hold=opening.hold,
             name=opening.name,
             title=opening.title,
+            method=opening.method,
+            region=bench.microscope.region().number,
             t_settled_s=opening.t_settled_s,
             setpoint_K=opening.setpoint_K,
             frames_planned=opening.frames_planned,
         )
 
-    def _take(self, bench: Bench) -> None:
-        """Take the frame that is due. Raises DeviceError when the camera seems frozen."""
-        if self._fetch(bench):
-            return
-        late_s = bench.now_s - self._due_s()
-        if late_s > FROZEN_PERIODS * self.step.period_s:
-            message = f"no frame {self.frames}, {late_s:.1f} s after the end of its exposure; is it frozen?"
-            raise DeviceError(f"{self._camera(bench).name}: {message}")
+    def _begin_segment(self, bench: Bench) -> None:
+        self._exposures.begin(bench)
+        self._steering.begin(bench)
 
-    def _fetch(self, bench: Bench) -> bool:
-        """Hand the next finished frame on, if there is one."""
-        frame = self._camera(bench).next_frame(0.0)
+    def _reject(self, bench: Bench) -> None:
+        message = f"{self.step.title}: its region has seen as much as the protocol allows; nothing is taken"
+        bench.journal.write("guard", guard="dose", message=message, action="skipped")
+        self.enter(bench, "closing")
+
+    # ------------------------------------------------------------------ frames
+
+    def _expose(self, bench: Bench) -> None:
+        taken = self._take(bench)
+        reason = self._why_ended(bench)
+        if reason is not None:
+            self._close(bench, reason)
+        elif self._pause_asked_s is not None:
+            self._rest(bench, taken)
+        else:
+            self._steering.steer(bench)
+
+    def _take(self, bench: Bench) -> bool:
+        """Hand the next finished frame on. Raises DeviceError when the camera seems frozen."""
+        frame = self._exposures.fetch(bench)
         if frame is None:
+            self._exposures.check_overdue(bench)
             return False
-        bench.stream.send(frame, self._shift_at(frame.t_start_s), beam_on=True)
-        self.frames = frame.seq + 1
-        self._last_start_s = frame.t_start_s
+        bench.stream.send(frame, self._steering.shift_at(frame.t_start_s), beam_on=True)
         return True
 
-    def _due_s(self) -> float:
-        """When the next frame should be there."""
-        next_start_s = self._last_start_s + (self.step.period_s if self.frames else 0.0)
-        return next_start_s + self.step.exposure_s
+    def _why_ended(self, bench: Bench) -> str | None:
+        frames = self._exposures.frames - (self._exposures.planned - self.step.frames)
+        running_s = self._exposures.running_s(bench.now_s)
+        why = self._end.ended(Progress(bench.now_s, frames, running_s, bench.stream.newest_live()))
+        if why is not None:
+            if self.step.until is not None:
+                bench.journal.write("decision", hold=self.step.hold, why=why)
+            return "complete"
+        return "dose limit" if self._dose_is_full(bench, self._exposures.region) else None
 
-    def _steer(self, bench: Bench) -> None:
-        """Move the image by the newest drift row, but only while no exposure runs."""
-        drift, row = self.step.drift, bench.stream.newest_drift()
-        if drift is None or row is None or row.seq < self._first_fresh_seq:
-            return
-        self._watch_limit(bench, drift, row)
-        if not self._in_pause(bench):
-            return
-        self._first_fresh_seq = row.seq + 1
-        shift_nm = bench.feedback.next_shift(self._shifts[-1][1], row.measured_nm, row.quality)
-        if shift_nm is not None:
-            bench.microscope.shift_image(shift_nm)
-            self._note_shift(bench)
-            self._first_fresh_seq = self._next_seq(bench)
+    def _dose_is_full(self, bench: Bench, region: int) -> bool:
+        """Say whether one more frame would bring the region above the protocol's limit."""
+        limit, counts = bench.plan.max_dose_per_region_per_nm2, bench.plan.dose_counts
+        if limit is None:
+            return False
+        dose = bench.doses.of(region) + self._exposures.dose_of_next()
+        return dose.counted(counts) > limit * (1.0 + ROUNDING)
 
-    def _note_shift(self, bench: Bench) -> None:
-        self._shifts.append((bench.now_s, bench.microscope.image_shift_nm()))
+    def _rest(self, bench: Bench, taken: bool) -> None:
+        """Stop the camera at a boundary: a frame was just finished, or none will be for a while."""
+        step, asked_s = self.step, self._pause_asked_s or 0.0
+        hopeless = bench.now_s > asked_s + step.period_s + step.exposure_s
+        if taken or hopeless or self._exposures.in_pause(bench.now_s):
+            self._halt(bench)
 
-    def _shift_at(self, t_s: float) -> Pair:
-        return next(
-            (shift for since_s, shift in reversed(self._shifts) if since_s <= t_s + _INSTANT_S),
-            self._shifts[0][1],
+    def _halt(self, bench: Bench) -> None:
+        """Stop the camera, and take the frames that were finished before."""
+        self._exposures.end(bench)
+        while (frame := self._exposures.fetch(bench)) is not None:
+            bench.stream.send(frame, self._steering.shift_at(frame.t_start_s), beam_on=True)
+
+    # ------------------------------------------------------------------ closing
+
+    def _close(self, bench: Bench, reason: str) -> None:
+        self._reason = reason
+        if self.opened:
+            self._halt(bench)
+            bench.stream.close_hold(reason)
+            self._note_dose(bench)
+        self.enter(bench, "closing")
+
+    def _note_dose(self, bench: Bench) -> None:
+        dose = bench.doses.of(self._exposures.region)
+        bench.journal.write(
+            "dose",
+            region=self._exposures.region,
+            hold=self.step.hold,
+            exposed_per_nm2=dose.exposed_per_nm2,
+            beam_on_per_nm2=dose.beam_on_per_nm2,
         )
 
-    def _in_pause(self, bench: Bench) -> bool:
-        """Say whether this is the pause after the newest frame: where later ones are the camera knows."""
-        since_start_s = bench.now_s - self._last_start_s + _INSTANT_S
-        pause_s = self.step.period_s - self.step.exposure_s
-        return self.step.exposure_s <= since_start_s <= self.step.exposure_s + (1.0 - KEEP_CLEAR) * pause_s
-
-    def _next_seq(self, bench: Bench) -> int:
-        """Return the first frame whose exposure has not begun."""
-        periods = (bench.now_s - self._last_start_s - _INSTANT_S) / self.step.period_s
-        return self.frames - 1 + math.ceil(periods)
-
-    def _watch_limit(self, bench: Bench, drift: DriftPlan, row: DriftRow) -> None:
-        """Say, once for each excursion, that a raw frame lies beyond the protocol's `warn` or `limit`."""
-        drift_nm = max(abs(row.measured_nm[0]), abs(row.measured_nm[1]))
-        excursion = "flag" if drift_nm > drift.limit_nm else "warn" if drift_nm > drift.warn_nm else ""
-        if excursion and excursion != self._excursion:
-            message = f"frame {row.seq} lies {drift_nm:.2f} nm from the reference"
-            bench.journal.write("guard", guard="drift", message=message, action=excursion)
-        self._excursion = excursion
-
-    def _close(self, bench: Bench) -> None:
-        self._camera(bench).stop()
-        bench.microscope.blank(True)
-        self._fetch_rest(bench)
-        if self._announced:
-            bench.stream.close_hold(self._reason)
-        self._enter(bench, "closing")
-
-    def _fetch_rest(self, bench: Bench) -> None:
-        """Take the frames that were finished before the camera stopped, but no more than were planned."""
-        while self.frames < self.step.frames and self._fetch(bench):
-            pass
-
-    def _closed(self, bench: Bench) -> bool:
-        if not self._announced:
+    def _is_closed(self, bench: Bench) -> bool:
+        if not self.opened or self.closed is not None:
             return True
         closed = bench.stream.closed_hold(self.step.hold)
         if closed is None:
@@ -203,3 +260,10 @@ class Acquire:
             reason=self._reason,
         )
         return True
+
+
+def _as_found(step: AcquireStep, bench: Bench) -> AcquireStep:
+    """Return the step with the temperature that the specimen has: a ramp before it may have been skipped."""
+    if abs(bench.target_K - step.setpoint_K) > SAME_K:
+        return dataclasses.replace(step, setpoint_K=bench.target_K)
+    return step

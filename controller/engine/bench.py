@@ -1,15 +1,18 @@
 """What the steps of a run share: the devices, the stream, the journal, and what was read last."""
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from annealscope.controller.engine.feedback import FeedbackLaw
+from annealscope.controller.engine.operator import AbsentOperator, Operator
 from annealscope.controller.engine.ports import FrameStream, OpenHoldFactory
 from annealscope.controller.engine.settle import Band
 from annealscope.controller.journal import Journal
+from annealscope.controller.planning.dose import DoseLedger
 from annealscope.controller.planning.values import Plan
 from annealscope.drivers.clock import Clock
-from annealscope.drivers.interfaces import Camera, Device, Holder, Microscope, Reading
+from annealscope.drivers.interfaces import Camera, Device, Holder, Microscope, Optics, Reading
 
 READING_EVERY_S = 1.0
 """How often the temperature goes into the journal while it changes ..."""
@@ -30,9 +33,18 @@ class Bench:
     plan: Plan
     opening: OpenHoldFactory
     feedback: FeedbackLaw
+    operator: Operator = field(default_factory=AbsentOperator)
+    doses: DoseLedger = field(default_factory=DoseLedger)
+    """What each region has seen; a run that is continued starts with what it had."""
 
+    set_by_hand: Optics | None = None
+    """State of the column that the operator has gone through the checklist for."""
     settled_s: float = 0.0
     """When the present temperature counted as settled: the zero of age."""
+    target_K: float = float("nan")
+    """The temperature that the specimen is meant to have while it is steady; NaN: whatever the room has."""
+    prepared: str | None = None
+    """Name of the acquisition that column and region were set up for, until something is taken."""
     temperature: Reading = field(default_factory=lambda: Reading(float("nan"), float("-inf"), "bad"))
     setpoint_K: float = float("nan")
     read_s: float = 0.0
@@ -45,6 +57,11 @@ class Bench:
         return self.clock.monotonic()
 
     @property
+    def age_s(self) -> float:
+        """Time since the temperature has settled."""
+        return self.now_s - self.settled_s
+
+    @property
     def devices(self) -> list[Device]:
         """All devices, the heater first."""
         return [self.holder, self.microscope, *self.cameras.values()]
@@ -54,11 +71,18 @@ class Bench:
         settle = self.plan.settle
         return Band(target_K, settle.within_K, settle.for_s, settle.timeout_s)
 
+    @property
+    def in_band(self) -> bool:
+        """Say whether the newest temperature is where it is meant to be."""
+        asked_for = not math.isnan(self.target_K)
+        return not asked_for or self.band(self.target_K).holds(self.temperature, self.read_s)
+
     def read(self, steady: bool) -> None:
         """Take the newest temperature, and record it from time to time."""
         self.read_s = self.now_s
-        self.temperature = self.holder.read()["temperature"]
-        self.setpoint_K = self.holder.locate().setpoint_K
+        readings = self.holder.read()
+        self.temperature, setpoint = readings["temperature"], readings.get("setpoint")
+        self.setpoint_K = setpoint.value if setpoint else self.holder.locate().setpoint_K
         every_s = READING_EVERY_IN_HOLD_S if steady else READING_EVERY_S
         if self.now_s - self._journalled_s >= every_s:
             self._record_temperature()

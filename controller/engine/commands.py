@@ -1,13 +1,22 @@
 """What an operator can ask of a run, and the ladder that Ctrl-C climbs."""
 
 import queue
+from collections.abc import Callable
 from dataclasses import dataclass
 from enum import StrEnum
 
 
 class Command(StrEnum):
-    """Commands in the order of their severity."""
+    """What can be asked for; the last three in the order of their severity."""
 
+    PAUSE = "pause"
+    """The heater holds the temperature it has, the beam is blanked, frames stop at a boundary."""
+    RESUME = "resume"
+    """Go on after a pause, a suspension or a park; answers a prompt."""
+    SKIP = "skip"
+    """End the present step properly and go on with the next."""
+    PARK = "park"
+    """Close everything, cool down and switch off: the run can be continued another day."""
     STOP = "stop"
     """The cool-down that the protocol ends with, now; everything is closed and written."""
     ABORT = "abort"
@@ -23,11 +32,25 @@ CTRL_C = "ctrl-c"
 
 
 @dataclass(frozen=True)
+class Answer:
+    """What became of a command."""
+
+    accepted: bool
+    why: str = ""
+    """Why it was refused."""
+
+
+def _nobody_listens(answer: Answer) -> None:
+    """The journal has the answer in any case."""
+
+
+@dataclass(frozen=True)
 class Request:
-    """A command and who gave it."""
+    """A command, who gave it, and who wants to know what becomes of it."""
 
     command: Command
     source: str
+    answered: Callable[[Answer], None] = _nobody_listens
 
 
 class CommandQueue:
@@ -37,9 +60,15 @@ class CommandQueue:
         self._requests: queue.SimpleQueue[Request] = queue.SimpleQueue()
         self._rung = 0
 
-    def put(self, command: Command, source: str) -> None:
-        """Ask for a command."""
-        self._requests.put(Request(command, source))
+    def put(
+        self, command: Command, source: str, answered: Callable[[Answer], None] = _nobody_listens
+    ) -> None:
+        """Ask for a command.
+
+        The engine takes it at its next turn; the answer goes into the journal (kind ``command``) and to
+        ``answered``, which is called in the engine's thread and must return at once.
+        """
+        self._requests.put(Request(command, source, answered))
 
     def interrupt(self) -> Command:
         """Climb one rung of the ladder: called for each Ctrl-C; returns the command asked for."""

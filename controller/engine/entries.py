@@ -1,12 +1,24 @@
-"""What stands in the engine's queue: tasks, and what the journal calls them."""
+"""What stands in the engine's agenda: tasks, and what the journal calls them."""
 
 from dataclasses import dataclass
 
 from annealscope.controller.engine.acquire import Acquire
-from annealscope.controller.engine.bench import Bench
-from annealscope.controller.engine.steps import ChangeTemperature, CoolDown, Task, Wait
-from annealscope.controller.planning.values import AcquireStep, CoolStep, PlannedStep, RampStep
-from annealscope.controller.stream.messages import HoldClosed
+from annealscope.controller.engine.park import Park
+from annealscope.controller.engine.preparation import Preparation
+from annealscope.controller.engine.prompt import Prompt
+from annealscope.controller.engine.ramps import ChangeTemperature, CoolDown
+from annealscope.controller.engine.task import Task
+from annealscope.controller.engine.waits import Wait
+from annealscope.controller.planning.values import (
+    AcquireStep,
+    CoolStep,
+    ExecutableStep,
+    ParkStep,
+    PlannedStep,
+    PrepareStep,
+    PromptStep,
+    RampStep,
+)
 
 
 @dataclass(frozen=True)
@@ -22,61 +34,31 @@ class Entry:
 
 @dataclass(frozen=True)
 class Way:
-    """A way down."""
+    """A change of temperature."""
 
     target_K: float
     rate_K_per_s: float
 
 
-class Closing:
-    """What is left of an interrupted acquisition: waiting for its file."""
-
-    phase = "closing"
-    steady = False
-
-    def __init__(self, acquire: Acquire) -> None:
-        self._acquire = acquire
-
-    @property
-    def frames(self) -> int:
-        """Frames that were taken."""
-        return self._acquire.frames
-
-    @property
-    def closed(self) -> HoldClosed | None:
-        """What the recorder said."""
-        return self._acquire.closed
-
-    def start(self, bench: Bench) -> None:
-        """Nothing to begin: the acquisition was stopped when it was interrupted."""
-
-    def tick(self, bench: Bench) -> bool:
-        """Return True when the hold is complete on disk."""
-        return self._acquire.tick(bench)
-
-    def next_event_s(self, bench: Bench) -> float | None:
-        """When the recorder has news."""
-        return None
-
-    def stop(self, bench: Bench, reason: str) -> None:
-        """Goes on: a file that is being closed is closed."""
-
-
 def entry_of(planned: PlannedStep) -> Entry:
     """Turn a planned step into a task."""
     step = planned.step
-    if isinstance(step, AcquireStep):
-        return Entry(Acquire(step), planned.label, planned.index, planned.path, "acquire")
-    if isinstance(step, RampStep):
-        task = ChangeTemperature(step.target_K, step.rate_K_per_s)
-        return Entry(task, planned.label, planned.index, planned.path, "ramp")
-    if isinstance(step, CoolStep):
-        task = CoolDown(step.target_K, step.rate_K_per_s)
-        return Entry(task, planned.label, planned.index, planned.path, "cool")
-    return Entry(Wait(step), planned.label, planned.index, planned.path, "wait")
+    return Entry(_task_of(step), planned.label, planned.index, planned.path, step.kind)
 
 
-def closing_of(entry: Entry) -> Entry:
-    """Turn the entry of an interrupted acquisition into the wait for its file."""
-    assert isinstance(entry.task, Acquire)  # noqa: S101 - selected by its type just before
-    return Entry(Closing(entry.task), f"close {entry.label}", entry.number, entry.path, "acquire")
+def _task_of(step: ExecutableStep) -> Task:
+    match step:
+        case AcquireStep():
+            return Acquire(step)
+        case RampStep():
+            return ChangeTemperature(step.target_K, step.rate_K_per_s)
+        case CoolStep():
+            return CoolDown(step.target_K, step.rate_K_per_s)
+        case PrepareStep():
+            return Preparation(step.setup)
+        case PromptStep():
+            return Prompt(step.message, step.timeout_s, step.on_timeout)
+        case ParkStep():
+            return Park(step.cool_to_K, step.rate_K_per_s)
+        case _:
+            return Wait(step)

@@ -4,7 +4,7 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from annealscope.controller.errors import ExitCode
+from annealscope.controller.errors import ExitCode, RunError
 from annealscope.controller.units import to_celsius
 from annealscope.drivers.interfaces import Reading
 
@@ -16,6 +16,14 @@ class Trip:
     guard: str
     message: str
     exit_code: ExitCode
+
+
+class Tripped(RunError):
+    """The run cannot go on: everything is made safe."""
+
+    def __init__(self, trip: Trip) -> None:
+        super().__init__(trip.message, trip.exit_code)
+        self.guard = trip.guard
 
 
 @dataclass(frozen=True)

@@ -13,6 +13,14 @@ class RunState(StrEnum):
     IDLE = "idle"
     ARMING = "arming"
     RUNNING = "running"
+    PAUSING = "pausing"
+    """On the way to `PAUSED` or `SUSPENDED`: what has to reach its boundary reaches it."""
+    PAUSED = "paused"
+    """By the operator: the heater holds, the beam is blanked, nothing is taken."""
+    SUSPENDED = "suspended"
+    """The same by a guard, which lets the run go on when its condition is gone."""
+    PARKED = "parked"
+    """The heater is off and the beam blanked; the plan goes on another day."""
     FINISHING = "finishing"
     """The planned end: cooling down, closing files."""
     ABORTING = "aborting"
@@ -27,21 +35,33 @@ class Trigger(StrEnum):
 
     ARM = "arm"
     START = "start"
+    HALT = "halt"
+    PAUSE = "pause"
+    SUSPEND = "suspend"
+    RESUME = "resume"
+    PARK = "park"
     FINISH = "finish"
     ABORT = "abort"
     FAULT = "fault"
     END = "end"
 
 
-_ACTIVE = (RunState.ARMING, RunState.RUNNING, RunState.FINISHING)
+_RESTING = (RunState.PAUSED, RunState.SUSPENDED)
+_UNDER_WAY = (RunState.ARMING, RunState.RUNNING, RunState.PAUSING, *_RESTING, RunState.PARKED)
+_ENDING = (RunState.FINISHING, RunState.ABORTING)
 
 LEGAL: tuple[tuple[Trigger, tuple[RunState, ...], RunState], ...] = (
     (Trigger.ARM, (RunState.IDLE,), RunState.ARMING),
     (Trigger.START, (RunState.ARMING,), RunState.RUNNING),
-    (Trigger.FINISH, (RunState.ARMING, RunState.RUNNING), RunState.FINISHING),
-    (Trigger.ABORT, _ACTIVE, RunState.ABORTING),
-    (Trigger.END, (RunState.FINISHING, RunState.ABORTING), RunState.ENDED),
-    (Trigger.FAULT, (RunState.IDLE, *_ACTIVE, RunState.ABORTING), RunState.FAULTED),
+    (Trigger.HALT, (RunState.RUNNING,), RunState.PAUSING),
+    (Trigger.PAUSE, (RunState.PAUSING, RunState.SUSPENDED), RunState.PAUSED),
+    (Trigger.SUSPEND, (RunState.PAUSING, RunState.PAUSED), RunState.SUSPENDED),
+    (Trigger.RESUME, (RunState.PAUSING, *_RESTING, RunState.PARKED), RunState.RUNNING),
+    (Trigger.PARK, (RunState.RUNNING,), RunState.PARKED),
+    (Trigger.FINISH, _UNDER_WAY, RunState.FINISHING),
+    (Trigger.ABORT, (*_UNDER_WAY, RunState.FINISHING), RunState.ABORTING),
+    (Trigger.END, (RunState.PARKED, *_ENDING), RunState.ENDED),
+    (Trigger.FAULT, (RunState.IDLE, *_UNDER_WAY, *_ENDING), RunState.FAULTED),
 )
 """The one table of transitions: (trigger, from, to)."""
 

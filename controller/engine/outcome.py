@@ -12,8 +12,10 @@ from annealscope.drivers.interfaces import Device
 
 SAFE_WITHIN_S = 2.0
 """How long an emergency waits for a device to answer before it goes on to report."""
+TOLERATED_LOSS = 0.01
+"""Share of a hold's frames that a camera may lose before the hold counts as incomplete."""
 
-OutcomeName = Literal["success", "stopped", "aborted", "failed"]
+OutcomeName = Literal["success", "stopped", "aborted", "failed", "parked"]
 
 
 @dataclass(frozen=True)
@@ -25,15 +27,26 @@ class Outcome:
     exit_code: ExitCode
 
 
+class PlannedEnd(Exception):
+    """A step wants the run to end as planned: the protocol's cool-down, everything closed and written."""
+
+
 def with_records_checked(outcome: Outcome, closed: Sequence[HoldClosed]) -> Outcome:
-    """A run whose frames or results are not all there is incomplete, however well it went."""
+    """Say what is missing; a run that lacks results or more than a few frames is incomplete."""
     missing = [hold.path for hold in closed if hold.analysis == "missing"]
-    lost = [f"{hold.lost} frames of {hold.path}" for hold in closed if hold.lost]
+    lossy = [hold for hold in closed if hold.lost]
     gaps = [f"no results in {', '.join(missing)}"] if missing else []
-    gaps += [f"lost: {', '.join(lost)}"] if lost else []
+    if lossy:
+        gaps.append("lost: " + ", ".join(f"{hold.lost} frames of {hold.path}" for hold in lossy))
     if not gaps or outcome.exit_code is not ExitCode.OK:
         return outcome
-    return replace(outcome, why=f"{outcome.why}, but: {'; '.join(gaps)}", exit_code=ExitCode.INCOMPLETE)
+    incomplete = bool(missing) or any(map(_lost_much, lossy))
+    exit_code = ExitCode.INCOMPLETE if incomplete else ExitCode.OK
+    return replace(outcome, why=f"{outcome.why}, but: {'; '.join(gaps)}", exit_code=exit_code)
+
+
+def _lost_much(hold: HoldClosed) -> bool:
+    return hold.lost > TOLERATED_LOSS * (hold.frames + hold.lost)
 
 
 def safe_all(devices: Sequence[Device], why: str) -> None:

@@ -17,8 +17,11 @@ class FrameStream(Protocol):
     def open_hold(self, opening: OpenHold) -> None:
         """Begin an acquisition."""
 
+    def new_segment(self, why: str) -> int:
+        """Break the open hold: no correlation crosses. Returns the number of the new segment."""
+
     def send(self, frame: Frame, shift_applied_nm: Pair, beam_on: bool) -> None:
-        """Hand a frame over."""
+        """Hand a frame over; ``frame.seq`` counts on through all segments of a hold."""
 
     def send_temperature(self, t_s: float, temperature_K: float, setpoint_K: float) -> None:
         """Record a temperature with the open hold."""
@@ -50,6 +53,15 @@ OpenHoldFactory = Callable[[AcquireStep, float, float], OpenHold]
 
 
 @dataclass(frozen=True)
+class NextTask:
+    """What the plan wants of the operator next."""
+
+    what: str
+    t_s: float
+    """When, on the run's clock, if nothing delays the plan any further."""
+
+
+@dataclass(frozen=True)
 class Status:
     """A snapshot for whoever watches."""
 
@@ -62,13 +74,26 @@ class Status:
     total_s: float
     temperature_K: float
     setpoint_K: float
+    why: str = ""
+    """Why the run is in its state."""
     frames: int = 0
     frames_planned: int = 0
     frames_before: int = 0
     """Frames of the holds already closed."""
+    frames_lost: int = 0
+    """Of the open hold, by the camera."""
+    segment: int = 0
+    """Of the open hold."""
     drift_nm: float | None = None
     tau_s: float | None = None
     sigma_tau_s: float | None = None
+    prompt: str = ""
+    """What the operator is asked for now."""
+    next_task: NextTask | None = None
+    region: int | None = None
+    """Number of the region under the beam, in an acquisition."""
+    region_dose_per_nm2: float | None = None
+    """What it has seen so far, counted as the protocol's limit says."""
 
 
 Observer = Callable[[Status], None]

@@ -25,6 +25,11 @@ class Band:
     max_age_s: float = 2.0
     """A reading older than this says nothing about now."""
 
+    def holds(self, reading: Reading, now_s: float) -> bool:
+        """Say whether a reading is in the band, and fresh. Written so that a NaN is not."""
+        fresh = reading.quality == "ok" and now_s - reading.t_s <= self.max_age_s
+        return fresh and abs(reading.value - self.target_K) <= self.within_K
+
 
 class SettleWatch:
     """Decides from the stream of readings; a sensor that falls silent times out, it never settles."""
@@ -36,7 +41,7 @@ class SettleWatch:
 
     def feed(self, reading: Reading, now_s: float) -> Settling:
         """Take the newest reading and say how far the settling is."""
-        if not self._in_band(reading, now_s):
+        if not self._band.holds(reading, now_s):
             self._in_band_since_s = None
         elif self._in_band_since_s is None:
             self._in_band_since_s = now_s
@@ -45,7 +50,3 @@ class SettleWatch:
         if now_s - self._start_s > self._band.timeout_s:
             return Settling.TIMED_OUT
         return Settling.WAITING
-
-    def _in_band(self, reading: Reading, now_s: float) -> bool:
-        fresh = reading.quality == "ok" and now_s - reading.t_s <= self._band.max_age_s
-        return fresh and abs(reading.value - self._band.target_K) <= self._band.within_K

@@ -1,45 +1,19 @@
-"""How the steps of a plan are carried out: short turns in the engine's loop, no call that blocks."""
+"""Changes of temperature: up, down, and the way down before the heater is switched off."""
 
 import math
-from typing import Protocol
 
 from annealscope.controller.engine.bench import Bench
 from annealscope.controller.engine.settle import SettleWatch, Settling
-from annealscope.controller.planning.values import WaitStep
+from annealscope.controller.engine.suspension import not_settled
+from annealscope.controller.engine.task import TICK_CHANGING_S, Task
 from annealscope.controller.units import to_celsius
 from annealscope.drivers.interfaces import Action, DeviceError
-
-TICK_CHANGING_S = 0.1
-"""Longest sleep while a temperature changes or settles ..."""
-TICK_STEADY_S = 1.0
-"""... and while it holds."""
-
-
-class Task(Protocol):
-    """One step being carried out."""
-
-    phase: str
-    steady: bool
-    """The temperature is meant to be constant."""
-
-    def start(self, bench: Bench) -> None:
-        """Begin."""
-
-    def tick(self, bench: Bench) -> bool:
-        """Do what is due; return True when the step is over."""
-
-    def next_event_s(self, bench: Bench) -> float | None:
-        """When the next turn is due on the run's clock; None: when the stream has news."""
-
-    def stop(self, bench: Bench, reason: str) -> None:
-        """End early; harmless when already over."""
-
 
 LATE_BY = 1.5
 """A ramp that takes this many times as long as it should, and a settling time more, has failed."""
 
 
-class ChangeTemperature:
+class ChangeTemperature(Task):
     """A ramp: the controller's setpoint arrives, then the measured temperature settles."""
 
     steady = False
@@ -51,6 +25,7 @@ class ChangeTemperature:
         self._action: Action | None = None
         self._watch: SettleWatch | None = None
         self._deadline_s = math.inf
+        self._stopped = False
 
     def start(self, bench: Bench) -> None:
         """Ask the holder for the ramp. Raises DeviceError when it cannot do it."""
@@ -63,6 +38,8 @@ class ChangeTemperature:
 
     def tick(self, bench: Bench) -> bool:
         """Wait for the setpoint, then for the specimen. Raises DeviceError when either fails."""
+        if self._stopped:
+            return True
         if self._watch is None:
             self._await_setpoint(bench)
             return False
@@ -71,40 +48,65 @@ class ChangeTemperature:
             return False
         if settling is Settling.TIMED_OUT:
             self._not_settled(bench)
-        bench.settled_s = bench.now_s
-        bench.journal.write("settled", setpoint_K=self.target_K)
+        else:
+            bench.target_K = self.target_K
+        self._settled(bench)
         return True
 
     def next_event_s(self, bench: Bench) -> float | None:
         """A tenth of a second from now."""
         return bench.now_s + TICK_CHANGING_S
 
+    def pause(self, bench: Bench) -> None:
+        """Freeze the setpoint where it is."""
+        self._freeze(bench)
+
+    def resume(self, bench: Bench, why: str) -> None:
+        """Go on to the target; what had arrived settles anew."""
+        if self._watch is None:
+            self.start(bench)
+        else:
+            self._watch = SettleWatch(bench.band(self.target_K), bench.now_s)
+
     def stop(self, bench: Bench, reason: str) -> None:
-        """Cancel the ramp; the setpoint stays where it is."""
-        if self._action is not None:
+        """Freeze the setpoint: the temperature on the way is the one that later steps find."""
+        self._freeze(bench)
+        self._stopped = True
+        bench.settled_s = bench.now_s
+        bench.target_K = bench.holder.locate().setpoint_K
+
+    def _freeze(self, bench: Bench) -> None:
+        if self._action is not None:  # a heater that is off stays off
             self._action.cancel()
-        bench.holder.hold_here()
+            bench.holder.hold_here()
 
     def _await_setpoint(self, bench: Bench) -> None:
         state = self._action.poll() if self._action is not None else "failed"
         if state == "done":
             self._watch = SettleWatch(bench.band(self.target_K), bench.now_s)
-            self.phase = "settling"
-            bench.journal.write("phase", phase=self.phase)
+            self.enter(bench, "settling")
         elif state != "running" or bench.now_s > self._deadline_s:
             why = state if state != "running" else "has not arrived in time"
             raise DeviceError(f"{bench.holder.name}: the ramp to {to_celsius(self.target_K):.1f} °C: {why}")
 
-    def _not_settled(self, bench: Bench) -> None:
-        raise DeviceError(self._timeout_message(bench))
+    def _settled(self, bench: Bench) -> None:
+        bench.settled_s = bench.now_s
+        bench.journal.write("settled", setpoint_K=self.target_K)
 
-    def _timeout_message(self, bench: Bench) -> str:
-        band = bench.band(self.target_K)
-        return (
-            f"{bench.holder.name}: not settled after {band.timeout_s:g} s: {to_celsius(self.target_K):.1f} "
-            f"+- {band.within_K:g} °C wanted, {to_celsius(bench.temperature.value):.2f} °C measured; "
-            "widen `settle:` in the protocol or check the holder"
-        )
+    def _not_settled(self, bench: Bench) -> None:
+        raise DeviceError(f"{bench.holder.name}: {not_settled(bench, self.target_K)}")
+
+
+class ComeBack(ChangeTemperature):
+    """Back to the temperature that a run was parked from; the age goes on from where it was."""
+
+    def __init__(self, target_K: float, rate_K_per_s: float, age_s: float) -> None:
+        super().__init__(target_K, rate_K_per_s)
+        self.age_s = age_s
+
+    def _settled(self, bench: Bench) -> None:
+        super()._settled(bench)
+        bench.settled_s = bench.now_s - self.age_s
 
 
 class CoolDown(ChangeTemperature):
@@ -115,7 +117,8 @@ class CoolDown(ChangeTemperature):
         self.phase = "cooling"
 
     def _not_settled(self, bench: Bench) -> None:
-        message = self._timeout_message(bench)
+        bench.target_K = math.nan
+        message = f"{bench.holder.name}: {not_settled(bench, self.target_K)}"
         bench.journal.write("guard", guard="settle", message=message, action="goes on")
 
 
@@ -133,32 +136,3 @@ class SafeCoolDown(CoolDown):
     def tick(self, bench: Bench) -> bool:
         """Return True when the specimen is cool, or when there was nothing to wait for."""
         return self._action is None or super().tick(bench)
-
-
-class Wait:
-    """Time passes at temperature."""
-
-    phase = "waiting"
-    steady = True
-
-    def __init__(self, step: WaitStep) -> None:
-        self._step = step
-        self._until_s = 0.0
-
-    def start(self, bench: Bench) -> None:
-        """Fix the end: by age, or by a duration from now."""
-        if self._step.until_age_s is not None:
-            self._until_s = bench.settled_s + self._step.until_age_s
-        else:
-            self._until_s = bench.now_s + (self._step.for_s or 0.0)
-
-    def tick(self, bench: Bench) -> bool:
-        """Say whether the time is over."""
-        return bench.now_s >= self._until_s
-
-    def next_event_s(self, bench: Bench) -> float | None:
-        """A second from now, or the end."""
-        return min(self._until_s, bench.now_s + TICK_STEADY_S)
-
-    def stop(self, bench: Bench, reason: str) -> None:
-        """Nothing is under way."""

@@ -1,0 +1,176 @@
+"""What is being done, what comes next, and which files are still being closed."""
+
+from collections import deque
+from collections.abc import Iterable
+
+from annealscope.controller.engine.acquire import Acquire
+from annealscope.controller.engine.bench import Bench
+from annealscope.controller.engine.entries import Entry, Way, entry_of
+from annealscope.controller.engine.ports import NextTask
+from annealscope.controller.engine.ramps import CoolDown
+from annealscope.controller.engine.suspension import Suspension
+from annealscope.controller.planning.values import (
+    AcquireStep,
+    CoolStep,
+    ExecutableStep,
+    ParkStep,
+    Plan,
+    PrepareStep,
+    PromptStep,
+    RampStep,
+)
+from annealscope.controller.stream.messages import HoldClosed
+
+
+class Agenda:
+    """The steps of a plan on their way from planned to done.
+
+    Parameters
+    ----------
+    plan
+        The plan.
+    start_at
+        Index of its first step: 0, or where a run goes on that was parked.
+    """
+
+    def __init__(self, plan: Plan, start_at: int = 0) -> None:
+        self._plan = plan
+        self._queue = deque(entry_of(step) for step in plan.steps[start_at:])
+        self.current: Entry | None = None
+        self.guards: list[Suspension] = []
+        """What may suspend the current step."""
+        self.next_task: NextTask | None = None
+        self.closed: list[HoldClosed] = []
+        """What the recorder said of the holds that are complete on disk."""
+        self.frames_before = 0
+        """Frames of holds that are over."""
+        self._leaving: list[Acquire] = []
+        """Acquisitions that were left before their files were complete."""
+
+    @property
+    def steps(self) -> int:
+        """Steps of the plan."""
+        return len(self._plan.steps)
+
+    @property
+    def acquisition(self) -> Acquire | None:
+        """The current step, when it takes frames."""
+        task = self.current.task if self.current is not None else None
+        return task if isinstance(task, Acquire) else None
+
+    @property
+    def steady(self) -> bool:
+        """Say whether the temperature is meant to be constant."""
+        return self.current is None or self.current.task.steady
+
+    @property
+    def empty(self) -> bool:
+        """Say whether nothing is left to begin."""
+        return not self._queue
+
+    @property
+    def next_index(self) -> int:
+        """Index of the step that comes next, were the current one left now.
+
+        An acquisition that has taken something is not taken again; every other step is begun anew.
+        """
+        acquisition = self.acquisition
+        taken = acquisition is not None and acquisition.opened
+        if self.current is not None and not taken and self.current.number < self.steps:
+            return self.current.number
+        return self._queue[0].number if self._queue else self.steps
+
+    # ------------------------------------------------------------------ going on
+
+    def begin_next(self, bench: Bench) -> bool:
+        """Begin the next step; False when there is none."""
+        if not self._queue:
+            return False
+        self.current = entry = self._queue.popleft()
+        bench.journal.write("step", index=entry.number, path=entry.path, step=entry.kind, label=entry.label)
+        self.guards = entry.task.guards()
+        self.next_task = self._next_task(entry.number, bench.now_s)
+        entry.task.start(bench)
+        return True
+
+    def tick(self, bench: Bench) -> Entry | None:
+        """Give the current step its turn; return it when it is over."""
+        entry = self.current
+        if entry is None or not entry.task.tick(bench):
+            return None
+        self.current = None
+        if isinstance(entry.task, Acquire):
+            self._file(entry.task)
+        return entry
+
+    def leave(self, bench: Bench, reason: str) -> None:
+        """Stop the current step; its file is waited for in passing."""
+        if self.current is None:
+            return
+        acquisition, task = self.acquisition, self.current.task
+        task.stop(bench, reason)
+        self.current = None
+        if acquisition is not None:
+            self._leaving.append(acquisition)
+
+    def collect(self, bench: Bench) -> bool:
+        """Look for files that are complete by now; return True when none is waited for."""
+        for acquisition in [left for left in self._leaving if left.tick(bench)]:
+            self._leaving.remove(acquisition)
+            self._file(acquisition)
+        return not self._leaving
+
+    def replace(self, entries: Iterable[Entry]) -> None:
+        """Forget what was planned, and do this instead."""
+        self._queue = deque(entries)
+
+    def insert(self, entries: Iterable[Entry]) -> None:
+        """Do this before what was planned."""
+        self._queue.extendleft(reversed([*entries]))
+
+    def rewind_to(self, index: int) -> None:
+        """Go on with the plan from a step on."""
+        self.replace(entry_of(step) for step in self._plan.steps[index:])
+
+    def _file(self, acquisition: Acquire) -> None:
+        self.frames_before += acquisition.frames
+        if acquisition.closed is not None:
+            self.closed.append(acquisition.closed)
+
+    # ------------------------------------------------------------------ the plan ahead
+
+    def planned_way(self) -> Way | None:
+        """The cool-down that the plan ends with, if it has one still ahead."""
+        ahead = [entry for entry in (self.current, *self._queue) if entry is not None]
+        ways = [entry.task for entry in ahead if isinstance(entry.task, CoolDown)]
+        return Way(ways[-1].target_K, ways[-1].rate_K_per_s) if ways else None
+
+    def way_back(self, index: int) -> Way | None:
+        """The temperature that a step expects to find, by the last ramp before it; None: any will do."""
+        before, ahead = self._plan.steps[:index], self._plan.steps[index:]
+        if not before or not ahead or isinstance(ahead[0].step, RampStep | CoolStep | ParkStep):
+            return None
+        rates = [one.step.rate_K_per_s for one in before if isinstance(one.step, RampStep | CoolStep)]
+        return Way(before[-1].setpoint_K, rates[-1] if rates else self._plan.safe.rate_K_per_s)
+
+    def _next_task(self, index: int, now_s: float) -> NextTask | None:
+        """What the operator has to do next, when the plan goes on from here without delay."""
+        if index >= self.steps:
+            return None
+        here = self._plan.steps[index]
+        for planned in self._plan.steps[index:]:
+            what = _wanted(planned.step)
+            if what:
+                return NextTask(what, now_s + planned.t_start_s - here.t_start_s)
+        return None
+
+
+def _wanted(step: ExecutableStep) -> str:
+    """Return what a step wants of the operator, or nothing."""
+    match step:
+        case PromptStep() | ParkStep():
+            return step.message
+        case PrepareStep() | AcquireStep():
+            return "; ".join(step.setup.checklist)
+        case _:
+            return ""
