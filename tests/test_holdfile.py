@@ -1,17 +1,13 @@
 """The hold file opens in plain h5py at any moment, and gives back exactly what the frame log holds."""
 
 import hashlib
-import json
-import math
 import shutil
 from pathlib import Path
 
 import h5py
 import numpy as np
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
-from record_samples import ecm_entries, entry, frame, open_hold
+from record_samples import ecm_entries, frame, open_hold
 
 from annealscope.controller.record import framelog
 from annealscope.controller.record.framelog import RecordError
@@ -19,8 +15,8 @@ from annealscope.controller.record.holdfile import HoldWriter, verify_against_lo
 from annealscope.controller.record.holdlogs import HoldLogs
 from annealscope.controller.record.holdreader import HoldReader, hold_stem
 from annealscope.controller.record.recording import HoldRecording
-from annealscope.controller.record.results import read_results, results_in, write_results, write_results_file
-from annealscope.controller.stream.messages import ArrayPart, Reading
+from annealscope.controller.record.results import read_results
+from annealscope.controller.stream.messages import Lost, NewSegment, Reading
 
 COUNT = 37
 """Two rows of tiles and a part of one."""
@@ -271,84 +267,57 @@ def test_every_row_leaves_a_file_that_opens(tmp_path: Path) -> None:
     recording.leave()
 
 
-def as_comparable(entries: list) -> dict:
-    def plain(part: ArrayPart, array: np.ndarray | None) -> tuple:
-        attrs = json.dumps(dict(part.attrs), sort_keys=True)
-        return part.units, part.dtype, part.shape, attrs, None if array is None else array.tobytes()
-
-    return {part.path: plain(part, array) for part, array in entries}
-
-
-def test_results_come_back_and_plot(closed: Path) -> None:
-    assert as_comparable(read_results(closed)) == as_comparable(ecm_entries())
-    with h5py.File(closed, "r") as file:
-        assert file["entry/g2"].attrs["NX_class"] == "NXdata"
-        assert file["entry/g2/lag"].attrs["units"] == "s"
-        assert math.isnan(file["entry/kww/pixel"].attrs["sigma_tau_s"])
-
-
-names = st.text("abcdefg_0", min_size=1, max_size=6)
-numbers = st.floats(width=64) | st.integers(-(2**31), 2**31) | st.booleans() | st.text("abcτ ", max_size=5)
-attributes = st.dictionaries(
-    names.map("a{}".format),
-    st.none()
-    | numbers
-    | st.lists(st.floats(), max_size=3)
-    | st.lists(st.text("xyz", min_size=1), max_size=3),
-    max_size=4,
-)
-arrays = st.sampled_from(["f8", "f4", "u1", "i8", "?"]).flatmap(
-    lambda dtype: st.lists(st.integers(0, 3), max_size=2).map(lambda shape: np.ones(shape, dtype))
-)
+def test_a_hold_of_few_large_patterns(tmp_path: Path) -> None:
+    """One pattern of 512 x 512, in pixels of k: no axis of it is in nm, and it reads back."""
+    shape = (512, 512)
+    camera = open_hold(tmp_path, shape).camera.model_copy(update={"pixel_nm": None, "pixel_per_nm": 0.0284})
+    (tmp_path / "holds").mkdir()
+    recording = HoldRecording(open_hold(tmp_path, camera=camera, method="diffraction", grid=None), "auto")
+    recording.append(*frame(0, shape))
+    recording.end_frames()
+    recording.close("complete")
+    with h5py.File(recording.path, "r") as file:
+        data = file["entry/data"]
+        np.testing.assert_array_equal(data["data"][0], frame(0, shape)[1])
+        assert data["y"].attrs["units"] == data["x"].attrs["units"] == "1/nm"
+        assert data["y"][0] == pytest.approx(-255.5 * 0.0284)
+        assert "scan" not in file["entry/instrument"]
+        assert "y_pixel_size" not in file["entry/instrument/detector"]
+    with HoldReader(recording.path) as reader:
+        (block,) = reader.iter_blocks()
+        assert block.frames.shape == (1, *shape)
+        assert np.isnan(block.scan_yx_nm).all()
 
 
-@settings(max_examples=60, deadline=None)
-@given(
-    st.dictionaries(
-        st.tuples(names, names), st.tuples(attributes, st.sampled_from(["", "s", "nm"]), arrays), max_size=5
-    ),
-    attributes.filter(bool),
-)
-def test_any_results_round_trip(datasets: dict, group: dict) -> None:
-    """Strings, numbers, NaN, None, lists and arrays of any shape come back as they were."""
-    entries = [
-        entry("/".join(path), array, units, **attrs) for path, (attrs, units, array) in datasets.items()
-    ]
-    entries.append(entry("kww/pixel", None, **group))
-    with h5py.File("memory", "w", driver="core", backing_store=False) as file:
-        write_results(file.create_group("entry"), [entry("old/result", np.ones(2))])
-        write_results(file["entry"], entries)
-        assert "old" not in file["entry"]
-        assert as_comparable(results_in(file["entry"])) == as_comparable(entries)
+def test_words_for_segments_and_losses_are_kept(tmp_path: Path) -> None:
+    """They may come before the frames they are about, after the last one, or never."""
+    (tmp_path / "holds").mkdir()
+    recording = HoldRecording(open_hold(tmp_path), "auto")
+    recording.add_loss(Lost(hold=2, first_seq=0, frames=2, t_s=0.5, why="Kühlung"))
+    recording.append(*frame(2))
+    recording.add_segment(NewSegment(hold=2, segment=1, first_seq=3, why="paused"))
+    recording.end_frames()
+    recording.close("complete")
+    with h5py.File(recording.path, "r") as file:
+        detector = file["entry/instrument/detector"]
+        assert list(detector["segments/reason"].asstr()) == ["the acquisition began", "paused"]
+        assert detector["segments/first_seq"][()].tolist() == [0, 3]
+        assert list(detector["lost/reason"].asstr()) == ["Kühlung"]
+        assert detector["lost/time"].attrs["units"] == "s"
 
 
-def test_results_that_hdf5_cannot_hold_leave_the_file_as_it_was(tmp_path: Path) -> None:
-    with h5py.File(tmp_path / "a.h5", "w") as file:
-        whole = file.create_group("entry")
-        with pytest.raises(TypeError):
-            write_results(whole, [entry("g2/lag", np.ones(2)), entry("g2/bad", np.array(["τ"]))])
-        assert list(whole) == []
-
-
-def test_results_never_replace_the_record(tmp_path: Path) -> None:
-    with h5py.File(tmp_path / "a.h5", "w") as file:
-        file["entry/data/data"] = np.ones(3)
-        with pytest.raises(RecordError, match="results cannot be called data"):
-            write_results(file["entry"], [entry("data/data", np.zeros(3))])
-        assert file["entry/data/data"][0] == 1
-
-
-def test_file_of_results_has_a_default_plot(tmp_path: Path) -> None:
-    write_results_file(tmp_path / "results.nxs", ecm_entries(), "g2 of a movie")
-    assert as_comparable(read_results(tmp_path / "results.nxs")) == as_comparable(ecm_entries())
-    with h5py.File(tmp_path / "results.nxs", "r") as file:
-        assert file["entry"].attrs["default"] == "g2"
-
-
-def test_unreadable_files_are_clear_errors(tmp_path: Path) -> None:
-    path = tmp_path / "a.nxs"
-    path.write_bytes(b"no HDF5")
-    with pytest.raises(RecordError, match=r"cannot read results from .*a\.nxs"):
-        read_results(path)
-    with pytest.raises(RecordError, match=r"a\.nxs cannot be read as a hold file"):
-        HoldReader(path)
+def test_settings_that_hdf5_cannot_hold_as_they_are(tmp_path: Path) -> None:
+    """Whatever the announcement says of optics, region and truth, the record begins."""
+    settings = {
+        "optics": {"name": "fem", "mode": "nanobeam", "camera_length_m": None, "nested": {"a": 1}},
+        "region": {"number": 1, "position_nm": (0.0, 1.0), "parent": "x"},
+        "truth": {"tau_s": 1.0, "V_max": None},
+    }
+    recording = record(tmp_path, 1, settings=settings)
+    recording.close("complete")
+    with h5py.File(recording.path, "r") as file:
+        optics = file["entry/instrument/optics"].attrs
+        assert (optics["name"], optics["nested"]) == ("fem", '{"a": 1}')
+        assert "camera_length_m" not in optics
+        assert file["entry/sample/region"].attrs["position_nm"].tolist() == [0.0, 1.0]
+        assert set(file["entry/sample/truth"].attrs) == {"NX_class", "tau_s"}

@@ -9,7 +9,7 @@ import h5py
 import numpy as np
 import psutil
 import pytest
-from record_samples import ecm_entries, frame, open_hold
+from record_samples import ecm_entries, entry, frame, open_hold
 
 from annealscope.controller.errors import ExitCode
 from annealscope.controller.record.durable import write_atomically
@@ -20,7 +20,7 @@ from annealscope.controller.record.runfolder import (
     RunFolder,
     create,
     open_run,
-    write_run_file,
+    save_run_file,
 )
 from annealscope.controller.stream.messages import Reading
 
@@ -111,40 +111,32 @@ def test_a_process_younger_than_the_run_only_has_its_number(
     assert run.is_running() is running
 
 
-def test_run_file_links_holds_and_tabulates_tau(tmp_path: Path) -> None:
-    """The table follows the measured temperatures; holds without results are linked but not in it."""
+def test_run_file_links_holds_and_keeps_results(tmp_path: Path) -> None:
+    """Links are relative; results have their place beside them, and one of them is the default plot."""
     run = create(tmp_path / "run")
     complete(run, 1, 200.0, 50.0)
-    complete(run, 2, 100.0, 400.0)
-    complete(run, 3, 150.0, None)
-    begin(run, 4, 250.0).leave()
-    with h5py.File(run.hold_file("02_ecm_100C"), "a") as file:
-        file["entry/kww/corrected"].attrs["flags"] = 32
-    write_run_file(run)
+    begin(run, 2, 250.0).leave()
+    table = [
+        entry("tau_of_T", None, signal="tau_s", axes=["temperature"]),
+        entry("tau_of_T/temperature", np.array([200.0]), "degC"),
+        entry("tau_of_T/tau_s", np.array([50.0]), "s"),
+    ]
+    save_run_file(run, table)
     moved = shutil.move(run.path, tmp_path / "elsewhere")
     with h5py.File(Path(moved) / "run.nxs", "r") as file:
         whole = file["entry"]
-        assert list(whole["holds"]) == ["01_ecm_200C", "02_ecm_100C", "03_ecm_150C", "04_ecm_250C"]
+        assert list(whole["holds"]) == ["01_ecm_200C", "02_ecm_250C"]
         np.testing.assert_array_equal(whole["holds/01_ecm_200C/data/data"][2], frame(2)[1])
-        table = whole[whole.attrs["default"]]
-        assert table.attrs["NX_class"] == "NXdata"
-        assert table[table.attrs["signal"]] == table["tau_s"]
-        assert list(table["hold"].asstr()) == ["02_ecm_100C", "01_ecm_200C"]
-        assert table["temperature"][()] == pytest.approx([100.5, 200.5])
-        assert table["temperature"].attrs["units"] == "degC"
-        np.testing.assert_array_equal(table["tau_s"], [400.0, 50.0])
-        np.testing.assert_array_equal(table["tau_s_errors"], [2.0, 2.0])
-        np.testing.assert_array_equal(table["flags"], [32, 0])
-        np.testing.assert_array_equal(table["tau_s_pixel"], [360.0, 45.0])
-        np.testing.assert_array_equal(table["tau_s_pixel_errors"], [np.nan, np.nan])
-        assert list(table.attrs["auxiliary_signals"]) == ["tau_s_pixel"]
+        plotted = whole[whole.attrs["default"]]
+        assert plotted.attrs["NX_class"] == "NXdata"
+        assert plotted[plotted.attrs["signal"]][()] == [50.0]
 
 
 def test_run_file_of_an_empty_run(tmp_path: Path) -> None:
     """A run that was stopped before its first hold still ends with a run file, written twice without harm."""
     run = create(tmp_path / "run")
-    write_run_file(run)
-    write_run_file(run)
+    save_run_file(run)
+    save_run_file(run)
     with h5py.File(run.run_file, "r") as file:
         assert list(file["entry/holds"]) == []
         assert "tau_of_T" not in file["entry"]
@@ -153,12 +145,12 @@ def test_run_file_of_an_empty_run(tmp_path: Path) -> None:
 
 def test_failed_run_file_leaves_the_old_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     run = create(tmp_path / "run")
-    write_run_file(run)
+    save_run_file(run)
     before = run.run_file.read_bytes()
     complete(run, 1, 100.0, 10.0)
-    monkeypatch.setattr("annealscope.controller.record.runfolder._write_tau_of_T", _fail)
+    monkeypatch.setattr("annealscope.controller.record.runfolder.write_results", _fail)
     with pytest.raises(OSError, match="disk full"):
-        write_run_file(run)
+        save_run_file(run)
     assert run.run_file.read_bytes() == before
 
 

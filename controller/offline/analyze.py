@@ -11,7 +11,7 @@ import numpy as np
 from annealscope.analysis.ecm import EcmAnalysis, EcmSpec
 from annealscope.analysis.speckle_size import FWHM_TIMES_APERTURE, aperture_from_speckles
 from annealscope.analysis.values import FrameBlock, InvalidData, Results, uniform_block
-from annealscope.controller.ecm_setup import block_of, ecm_spec
+from annealscope.controller.analysis_setup import Analysis, analysis_of, block_of
 from annealscope.controller.offline.stacks import Frames, open_stack
 from annealscope.controller.record.framelog import RecordError
 from annealscope.controller.record.holdreader import HoldReader
@@ -29,7 +29,8 @@ class Source:
     """Frames and what is needed to make sense of them."""
 
     title: str
-    spec: EcmSpec
+    analysis: Analysis
+    """Has seen no frame yet."""
     n_frames: int
     blocks: Iterator[FrameBlock]
 
@@ -48,27 +49,33 @@ class StackScale:
 
 def compute(source: Source, progress: Progress = lambda done, total: None) -> Results:
     """Return all results of a source. Raises InvalidData."""
-    use_threads_for(source.spec.shape)
-    analysis = EcmAnalysis(source.spec)
     done = 0
     for block in source.blocks:
-        analysis.update(block)
+        source.analysis.update(block)
         done += len(block)
         progress(done, source.n_frames)
-    return analysis.result()
+    return source.analysis.result()
 
 
 @contextmanager
 def hold_source(path: Path) -> Iterator[Source]:
-    """Open a hold of a run: its file, or the frame log when the hold was never closed. Raises RecordError."""
+    """Open a hold of a run: its file, or the frame log when the hold was never closed.
+
+    Raises
+    ------
+    RecordError
+        The hold cannot be read.
+    InvalidData
+        It was not announced with all that its analysis needs.
+    """
     with HoldReader(path) as hold:
-        yield Source(hold.info.title, ecm_spec(hold.info), hold.n_frames, _hold_blocks(path, hold))
+        yield Source(hold.info.title, analysis_of(hold.info), hold.n_frames, _hold_blocks(path, hold))
 
 
 def _hold_blocks(path: Path, hold: HoldReader) -> Iterator[FrameBlock]:
     try:
         for arrays in hold.iter_blocks(BLOCK_FRAMES):
-            yield block_of(*arrays)
+            yield block_of(arrays)
     except OSError as error:
         raise RecordError(f"the frames of {path} cannot be read: {error}; is its disk all right?") from None
 
@@ -77,7 +84,9 @@ def _hold_blocks(path: Path, hold: HoldReader) -> Iterator[FrameBlock]:
 def stack_source(source: str, scale: StackScale) -> Iterator[Source]:
     """Open a foreign stack. Raises BadStack, InvalidData."""
     with open_stack(source) as frames:
-        yield Source(source, _stack_spec(frames, scale), len(frames), _stack_blocks(frames, scale.period_s))
+        spec = _stack_spec(frames, scale)
+        use_threads_for(spec.shape)
+        yield Source(source, EcmAnalysis(spec), len(frames), _stack_blocks(frames, scale.period_s))
 
 
 def _stack_spec(frames: Frames, scale: StackScale) -> EcmSpec:
@@ -132,4 +141,5 @@ def _difference(a: Any, b: Any) -> float:
     if a.shape != b.shape or not np.array_equal(np.isnan(a), np.isnan(b)):
         return float("inf")
     apart = float(np.nanmax(np.abs(a - b), initial=0.0))
-    return apart / float(np.nanmax(np.abs(b), initial=0.0)) if apart else 0.0
+    scale = float(np.nanmax(np.abs(b), initial=0.0))
+    return 0.0 if apart == 0 else apart / scale if scale else float("inf")

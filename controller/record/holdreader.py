@@ -2,24 +2,14 @@
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Protocol
 
 import h5py
-import numpy as np
-import numpy.typing as npt
 
+from annealscope.controller.record.block import Block, block_of_rows
 from annealscope.controller.record.framelog import RecordError
 from annealscope.controller.record.holdlogs import SUFFIX, HoldLogs, log_paths
 from annealscope.controller.stream.messages import OpenHold
-
-Block = tuple[
-    npt.NDArray[Any],
-    npt.NDArray[np.int64],
-    npt.NDArray[np.int64],
-    npt.NDArray[np.float64],
-    npt.NDArray[np.float64],
-]
-"""frames (n, ny, nx), slot (n,), segment (n,), t_start_s (n,), shift_applied_nm (n, 2)."""
 
 
 class _Source(Protocol):
@@ -64,7 +54,7 @@ class HoldReader:
         self.close()
 
     def iter_blocks(self, n: int = 32) -> Iterator[Block]:
-        """Yield all frames in order, ``n`` at a time: frames, slot, segment, t_start_s, shift_applied_nm.
+        """Yield all frames in order, ``n`` at a time.
 
         The numbers are bit for bit those of the frame headers, whichever file they come from.
         """
@@ -89,14 +79,7 @@ class _LogSource:
         self.n_frames = self._logs.intact_rows()
 
     def block(self, first: int, end: int) -> Block:
-        headers, frames = zip(*(self._logs.read(row) for row in range(first, end)), strict=True)
-        return (
-            np.stack(frames),
-            np.array([header.slot for header in headers], dtype=np.int64),
-            np.array([header.segment for header in headers], dtype=np.int64),
-            np.array([header.t_start_s for header in headers], dtype=np.float64),
-            np.array([header.shift_applied_nm for header in headers], dtype=np.float64),
-        )
+        return block_of_rows([self._logs.read(row) for row in range(first, end)])
 
     def close(self) -> None:
         self._logs.close()
@@ -115,12 +98,15 @@ class _FileSource:
 
     def block(self, first: int, end: int) -> Block:
         table = self._detector
-        return (
-            table["data"][first:end],
-            table["slot"][first:end],
-            table["segment"][first:end],
-            table["frame_time"][first:end],
-            table["shift_applied"][first:end],
+        return Block(
+            frames=table["data"][first:end],
+            slot=table["slot"][first:end],
+            segment=table["segment"][first:end],
+            t_start_s=table["frame_time"][first:end],
+            shift_applied_nm=table["shift_applied"][first:end],
+            beam_on=table["valid"][first:end],
+            scan_yx_nm=table["scan_position"][first:end],
+            haadf=table["haadf"][first:end],
         )
 
     def close(self) -> None:

@@ -12,7 +12,7 @@ from annealscope.controller.record.holdfile import Analysis, HoldWriter, verify_
 from annealscope.controller.record.holdlogs import HoldLogs, log_path, log_paths
 from annealscope.controller.record.results import Entry
 from annealscope.controller.record.tiles import TILE_FRAMES, Compression
-from annealscope.controller.stream.messages import FrameHeader, OpenHold, Reading
+from annealscope.controller.stream.messages import FrameHeader, Lost, NewSegment, OpenHold, Reading
 
 
 class HoldRecording:
@@ -72,6 +72,14 @@ class HoldRecording:
     def add_reading(self, reading: Reading) -> None:
         """Keep a temperature for the hold file."""
         self._hold.add_reading(reading)
+
+    def add_segment(self, segment: NewSegment) -> None:
+        """Keep a break for the hold file."""
+        self._hold.add_segment(segment)
+
+    def add_loss(self, lost: Lost) -> None:
+        """Keep for the hold file why frames are missing."""
+        self._hold.add_loss(lost)
 
     def due_in_s(self) -> float | None:
         """Return how long the next `sync` may wait; None when nothing waits for one."""

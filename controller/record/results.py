@@ -24,6 +24,9 @@ _LISTED = "results"
 RESULTS = "results"
 """Kind of our files that hold results and nothing else."""
 
+PLOTS = ("tau_of_T", "V_of_T", "fem", "diffraction", "data", "g2", "ttcf")
+"""What a file is for, first things first: the first one that is there is its default plot."""
+
 SPARE_BYTES = 16 * 2**20
 """Left free on a disk, for what HDF5 needs besides the numbers."""
 
@@ -62,6 +65,7 @@ def write_results(entry: h5py.Group, entries: Iterable[Entry]) -> None:
             _write(entry, part, array)
         for part, _ in entries:
             _interpret(entry[part.path])
+        _choose_plot(entry)
     except (TypeError, ValueError):
         _remove_results(entry)
         raise
@@ -104,11 +108,7 @@ def write_results_file(path: Path, entries: Iterable[Entry], title: str) -> None
             ExitCode.INTERNAL,
         )
     with _in_place_of(path) as temporary, h5py.File(temporary, "w") as file:
-        start_file(file, RESULTS, title)
-        write_results(file["entry"], entries)
-        default = next((name for name in ("g2", "ttcf") if name in file["entry"]), None)
-        if default:
-            file["entry"].attrs["default"] = default
+        write_results(start_file(file, RESULTS, title), entries)
 
 
 def check_replaceable(path: Path) -> None:
@@ -210,6 +210,13 @@ def _remove_results(entry: h5py.Group) -> None:
         if name in entry:
             del entry[name]
     entry.attrs[_LISTED] = []
+
+
+def _choose_plot(entry: h5py.Group) -> None:
+    """Let viewers begin with the curve that patterns were taken for, or with the movie, or with its g2."""
+    default = next((name for name in PLOTS if "signal" in getattr(entry.get(name), "attrs", ())), None)
+    if default:
+        entry.attrs["default"] = default
 
 
 def _write(entry: h5py.Group, part: ArrayPart, array: npt.NDArray[Any] | None) -> None:

@@ -4,10 +4,9 @@ import json
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 import h5py
-import numpy as np
 import psutil
 
 from annealscope.controller.errors import ExitCode
@@ -15,11 +14,7 @@ from annealscope.controller.record.durable import move_into_place, sync_folder
 from annealscope.controller.record.framelog import RecordError
 from annealscope.controller.record.holdlogs import SUFFIX, log_paths
 from annealscope.controller.record.holdreader import hold_stem
-from annealscope.controller.record.results import nexus_group, start_file
-from annealscope.controller.units import ZERO_CELSIUS_K
-
-BELIEVED = "corrected"
-"""The estimator whose relaxation times are the ones to believe."""
+from annealscope.controller.record.results import Entry, nexus_group, start_file, write_results
 
 CLOCKS_DISAGREE_S = 60.0
 """A process born so long after ``live.json`` was written is another one that was given the same number."""
@@ -150,34 +145,25 @@ def open_run(path: Path | str) -> RunFolder:
     return run
 
 
-def write_run_file(run: RunFolder) -> None:
-    """Write ``run.nxs``: a link to every hold, and the relaxation time against the temperature."""
+def save_run_file(run: RunFolder, results: Iterable[Entry] = ()) -> None:
+    """Write ``run.nxs``: a link to every hold, and what follows from several of them.
+
+    Parameters
+    ----------
+    run
+        The run folder.
+    results
+        Made by `offline.crosshold`.
+    """
     temporary = run.run_file.with_name("run.nxs.tmp")
     with h5py.File(temporary, "w") as file:
         entry = start_file(file, "run", run.path.name)
         links = nexus_group(entry, "holds", "NXcollection")
-        readable = []
         for hold in run.holds():
             if hold.path.exists():
                 links[hold.name] = h5py.ExternalLink(f"{run.holds_folder.name}/{hold.path.name}", "/entry")
-                readable.append(hold.path)
-        rows = [row for path in readable if (row := _relaxation(path)) is not None]
-        if rows:
-            _write_tau_of_T(nexus_group(entry, "tau_of_T", "NXdata"), rows)
-            entry.attrs["default"] = "tau_of_T"
+        write_results(entry, results)
     move_into_place(temporary, run.run_file)
-
-
-@dataclass(frozen=True)
-class _Relaxation:
-    """What one hold says about relaxation at its temperature."""
-
-    hold: str
-    temperature_degC: float
-    tau_s: dict[str, tuple[float, float]]
-    """Relaxation time and its sigma, by estimator."""
-    flags: int
-    """Why the fit to believe should not be believed, as in docs/methods/kww.md; 0: nothing found."""
 
 
 def _entry(stem: Path, running: bool) -> HoldEntry:
@@ -195,56 +181,3 @@ def _is_closed(path: Path) -> bool:
             return "entry/end_time" in file
     except OSError:
         return False
-
-
-def _relaxation(path: Path) -> _Relaxation | None:
-    """Read a hold's relaxation times; None when it has none."""
-    try:
-        with h5py.File(path, "r") as file:
-            entry = file["entry"]
-            groups = {name: group for name, group in entry.get("kww", {}).items() if "tau_s" in group.attrs}
-            if not groups:
-                return None
-            believed = groups.get(BELIEVED)
-            return _Relaxation(
-                hold=path.stem,
-                temperature_degC=_temperature_degC(entry),
-                tau_s={name: _tau(group.attrs) for name, group in groups.items()},
-                flags=0 if believed is None else int(believed.attrs.get("flags", 0)),
-            )
-    except (OSError, KeyError):
-        return None
-
-
-def _tau(attrs: Any) -> tuple[float, float]:
-    return float(attrs["tau_s"]), float(attrs.get("sigma_tau_s", np.nan))
-
-
-def _temperature_degC(entry: h5py.Group) -> float:
-    """Return the mean measured temperature of a hold, or its setpoint when nothing was measured."""
-    measured = entry["instrument/heater/value_log/value"][()]
-    if len(measured):
-        return float(np.nanmean(measured))
-    return float(json.loads(entry["instrument/open_hold"].asstr()[()])["setpoint_K"]) - ZERO_CELSIUS_K
-
-
-def _write_tau_of_T(data: h5py.Group, rows: Iterable[_Relaxation]) -> None:
-    rows = sorted(rows, key=lambda row: row.temperature_degC)
-    estimators = sorted(
-        {name for row in rows for name in row.tau_s}, key=lambda name: (name != BELIEVED, name)
-    )
-    data.attrs.update(signal="tau_s", axes=["temperature"], temperature_indices=0, interpretation="spectrum")
-    data["hold"] = [row.hold for row in rows]
-    data["temperature"] = [row.temperature_degC for row in rows]
-    data["temperature"].attrs["units"] = "degC"
-    data["flags"] = np.array([row.flags for row in rows], dtype=np.uint16)
-    data["flags"].attrs["long_name"] = f"flags of the {BELIEVED} fit; 0: nothing found against it"
-    for name in estimators:
-        columns = np.array([row.tau_s.get(name, (np.nan, np.nan)) for row in rows])
-        stem = "tau_s" if name == estimators[0] else f"tau_s_{name}"
-        for suffix, values in (("", columns[:, 0]), ("_errors", columns[:, 1])):
-            data[stem + suffix] = values
-            data[stem + suffix].attrs.update(
-                units="s", long_name=f"{name} relaxation time{suffix.replace('_', ' ')}"
-            )
-    data.attrs["auxiliary_signals"] = [f"tau_s_{name}" for name in estimators[1:]]

@@ -13,9 +13,12 @@ from typing import Any
 
 import zmq
 
-from annealscope.analysis.ecm import EcmAnalysis
-from annealscope.analysis.values import FrameBlock, InvalidData
-from annealscope.controller.ecm_setup import block_of, ecm_spec
+from annealscope.analysis.drift_watch import DriftWatch
+from annealscope.analysis.ecm import EcmAnalysis, EcmLive
+from annealscope.analysis.fem import FemLive
+from annealscope.analysis.values import InvalidData
+from annealscope.controller.analysis_setup import Analysis, analysis_of, block_of, watch_of
+from annealscope.controller.record.block import block_of_rows
 from annealscope.controller.record.framelog import RecordError
 from annealscope.controller.record.holdlogs import HoldLogs
 from annealscope.controller.stream import wire
@@ -31,7 +34,6 @@ from annealscope.controller.stream.messages import (
     OpenHold,
     Trouble,
 )
-from annealscope.controller.threads import use_threads_for
 
 LIVE_EVERY_S = 0.5
 LIVE_SHARE = 0.05
@@ -46,8 +48,7 @@ class HoldSession:
 
     def __init__(self, opening: OpenHold) -> None:
         self.opening = opening
-        use_threads_for(opening.camera.shape)
-        self.analysis = EcmAnalysis(ecm_spec(opening))
+        self.analysis = analysis_of(opening)
         self.rows = 0
         """Frames analysed: also the next row to read from the log."""
         self.closing: CloseHold | None = None
@@ -65,7 +66,7 @@ class HoldSession:
             return []
         rows = [] if self._follows(header) else self.catch_up()
         if self._follows(header):
-            rows.append(self._analyse(header, pixels))
+            rows += self._analyse(header, pixels)
         return rows
 
     def catch_up(self) -> list[DriftRow]:
@@ -76,7 +77,7 @@ class HoldSession:
                 self._logs = HoldLogs(Path(self.opening.folder) / "holds" / self.opening.name)
             end = min(self._logs.rows, self.rows + ROWS_AT_ONCE)
             while self.rows < end:
-                rows.append(self._analyse(*self._logs.read(self.rows)))
+                rows += self._analyse(*self._logs.read(self.rows))
         except RecordError:  # not written yet: next time
             return rows
         return rows
@@ -89,16 +90,23 @@ class HoldSession:
     def _follows(self, header: FrameHeader) -> bool:
         return header.seq - header.lost_before == self._next_seq
 
-    def _analyse(self, header: FrameHeader, pixels: Any) -> DriftRow:
-        displacement = self.analysis.update(_one_frame(header, pixels))[0]
+    def _analyse(self, header: FrameHeader, pixels: Any) -> list[DriftRow]:
+        rows = _update(self.analysis, header, pixels)
         self.rows += 1
         self._next_seq = header.seq + 1
-        return DriftRow(
-            hold=self.opening.hold,
-            seq=header.seq,
-            measured_nm=displacement.measured_nm,
-            quality=displacement.quality,
-        )
+        return rows
+
+
+class WatchSession:
+    """The drift while nothing is recorded: frames as they come, none is ever missed but none is kept."""
+
+    def __init__(self, opening: OpenHold) -> None:
+        self.hold = opening.hold
+        self._watch = watch_of(opening)
+
+    def offer(self, header: FrameHeader, pixels: Any) -> list[DriftRow]:
+        """Locate a frame."""
+        return _update(self._watch, header, pixels) if header.hold == self.hold else []
 
 
 class Analyst:
@@ -114,6 +122,8 @@ class Analyst:
         self._poller.register(self._control, zmq.POLLIN)
         self._poller.register(self._frames, zmq.POLLIN)
         self._session: HoldSession | None = None
+        self._watch: WatchSession | None = None
+        self._live_rows = 0
         self._live_due_s = 0.0
 
     def serve(self) -> None:
@@ -124,19 +134,32 @@ class Analyst:
             if self._control in ready:
                 self._obey()
             if self._frames in ready:
-                self._take_frame()
+                self._take_published()
             elif self._session is not None:
                 self._report(self._session.catch_up())
             self._finish_if_complete()
 
     def _obey(self) -> None:
-        message = self._receive(self._control)[0]
+        message, parts = self._receive(self._control)
         if isinstance(message, OpenHold):
-            self._session = HoldSession(message)
-        elif isinstance(message, CloseHold) and self._session is not None:
-            self._session.closing = message
+            self._open(message)
+        elif isinstance(message, FrameHeader) and self._watch is not None:
+            self._report(self._watch.offer(message, wire.pixels_of(message, parts)))
+        elif isinstance(message, CloseHold):
+            self._watch = None
+            if self._session is not None:
+                self._session.closing = message
 
-    def _take_frame(self) -> None:
+    def _open(self, opening: OpenHold) -> None:
+        if self._session is not None:
+            self._session.close()
+        if opening.method == "watch":
+            self._session, self._watch = None, WatchSession(opening)
+        else:
+            self._session, self._watch = HoldSession(opening), None
+            self._live_rows = 0
+
+    def _take_published(self) -> None:
         header, parts = self._receive(self._frames)
         if self._session is None or not isinstance(header, FrameHeader):
             return
@@ -157,14 +180,16 @@ class Analyst:
     def _report(self, rows: list[DriftRow]) -> None:
         for row in rows:
             self._tell(row)
-        if rows and self._session is not None and time.monotonic() >= self._live_due_s:
-            self._tell_live(self._session)
+        session = self._session
+        if session is not None and session.rows > self._live_rows and time.monotonic() >= self._live_due_s:
+            self._tell_live(session)
 
     def _tell_live(self, session: HoldSession) -> None:
         """Say what the record shows so far, as often as costs little of the time for frames."""
         start_s = time.monotonic()
         self._tell(_live(session))
         end_s = time.monotonic()
+        self._live_rows = session.rows
         self._live_due_s = end_s + max(LIVE_EVERY_S, (end_s - start_s) / LIVE_SHARE)
 
     def _finish_if_complete(self) -> None:
@@ -187,20 +212,28 @@ class Analyst:
         wire.send(self._control, message)
 
 
-def _one_frame(header: FrameHeader, pixels: Any) -> FrameBlock:
-    return block_of(
-        pixels[None], [header.slot], [header.segment], [header.t_start_s], [header.shift_applied_nm]
-    )
+def _update(analysis: Analysis | DriftWatch, header: FrameHeader, pixels: Any) -> list[DriftRow]:
+    """Analyse one frame; return its displacement, if that is measured."""
+    block = block_of(block_of_rows([(header, pixels)]))
+    if not isinstance(analysis, EcmAnalysis | DriftWatch):
+        analysis.update(block)
+        return []
+    (moved,) = analysis.update(block)
+    return [DriftRow(hold=header.hold, seq=header.seq, measured_nm=moved.measured_nm, quality=moved.quality)]
 
 
 def _live(session: HoldSession) -> Live:
     live = session.analysis.live()
+    ecm = live if isinstance(live, EcmLive) else EcmLive(session.rows)
+    fem = live if isinstance(live, FemLive) else FemLive(session.rows)
     return Live(
         hold=session.opening.hold,
-        frames=live.frames,
-        tau_s=live.tau_s,
-        beta=live.beta,
-        sigma_tau_s=live.sigma_tau_s,
+        frames=session.rows,
+        tau_s=ecm.tau_s,
+        beta=ecm.beta,
+        sigma_tau_s=ecm.sigma_tau_s,
+        V_max=fem.V_max,
+        sigma_V_max=fem.sigma,
     )
 
 

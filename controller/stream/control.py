@@ -64,8 +64,7 @@ def ask(folder: Path, request: str) -> dict[str, Any]:
         socket = wire.connect(context, zmq.REQ, live["endpoint"])
         socket.send(json.dumps({"token": live["token"], "request": request}).encode())
         if not socket.poll(ANSWER_WITHIN_MS):
-            message = f"the run in {folder} (process {live['pid']}) does not answer; has its program died?"
-            raise RunError(message, ExitCode.DEVICE)
+            raise _no_answer(folder, live["pid"])
         answer: dict[str, Any] = json.loads(socket.recv())
     finally:
         context.destroy(linger=0)
@@ -85,6 +84,13 @@ def _read_live(folder: Path) -> dict[str, Any]:
         return {"pid": live["pid"], "endpoint": endpoint, "token": live["token"]}
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise RunError(f"{path} cannot be read: {error}", ExitCode.INVALID_INPUT) from None
+
+
+def _no_answer(folder: Path, pid: int) -> RunError:
+    if not (folder / LIVE_FILE).exists():  # it ended just now
+        return RunError(_why_not_alive(folder), ExitCode.USAGE)
+    message = f"the run in {folder} (process {pid}) does not answer; has its program died?"
+    return RunError(message, ExitCode.DEVICE)
 
 
 def _why_not_alive(folder: Path) -> str:

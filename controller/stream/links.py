@@ -27,6 +27,8 @@ class Link:
 
     def __init__(self, context: wire.Context) -> None:
         self.socket, self.endpoint = wire.bind(context, zmq.DEALER)
+        self.ready = False
+        """The child has said hello."""
         self.heard = False
         """Something has arrived since this was last reset."""
         self.complaints: list[str] = []
@@ -59,7 +61,6 @@ class RecorderLink(Link):
 
     def __init__(self, context: wire.Context) -> None:
         super().__init__(context)
-        self.ready = False
         self.hold = -1
         self.sent = 0
         """Frames of the open hold that were sent."""
@@ -123,18 +124,29 @@ class AnalystLink(Link):
 
     def __init__(self, context: wire.Context) -> None:
         super().__init__(context)
-        self.ready = False
         self.drift: DriftRow | None = None
         self.live: Live | None = None
+        self._awaited_seq = -1
+        """Newest frame of a watch that this process was sent."""
         self._opening: OpenHold | None = None
         self._closing: CloseHold | None = None
 
     def open_hold(self, opening: OpenHold) -> None:
         """Announce a hold and forget the last one."""
-        self.drift, self.live = None, None
+        self.drift, self.live, self._awaited_seq = None, None, -1
         self._opening, self._closing = opening, None
         if self.ready:
             self.send(opening)
+
+    def send_frame(self, header: FrameHeader, pixels: Any) -> None:
+        """Send a frame that is in no log: one of a watch, for a process that listens."""
+        if self.ready and self.send(header, pixels):
+            self._awaited_seq = header.seq
+
+    def owes_row(self, recorded_seq: int) -> bool:
+        """Say whether the drift of a frame is still to come: of one in the log, or of one sent here."""
+        newest = -1 if self.drift is None else self.drift.seq
+        return self.ready and newest < max(recorded_seq, self._awaited_seq)
 
     def close_hold(self, closing: CloseHold) -> None:
         """Ask for the results of the open hold."""
@@ -146,9 +158,11 @@ class AnalystLink(Link):
         """The process has died: nothing that it measured steers any more."""
         self.ready = False
         self.drift = None
+        self._awaited_seq = -1
 
     def finished(self) -> None:
-        """The results of the hold are in; nothing has to be told again."""
+        """Nothing more is wanted of the hold, and nothing has to be told again."""
+        self.drift = None
         self._opening = self._closing = None
 
     def handle(self) -> list[tuple[ResultsHeader | NoResults, list[Any]]]:

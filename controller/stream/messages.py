@@ -2,10 +2,10 @@
 
 Sockets (all loopback TCP, all bound by the controller, so that a child can be restarted):
 
-* ``recorder`` DEALER <-> DEALER: OpenHold, FrameHeader + pixels, CloseHold, ResultsHeader + arrays ->
-  <- Hello, Ack, HoldClosed, Trouble
-* ``analyst`` DEALER <-> DEALER: OpenHold, CloseHold -> <- Hello, DriftRow, Live, ResultsHeader + arrays,
-  NoResults, Trouble
+* ``recorder`` DEALER <-> DEALER: OpenHold, FrameHeader + pixels, NewSegment, Lost, Reading, CloseHold,
+  ResultsHeader + arrays -> <- Hello, Ack, HoldClosed, Trouble
+* ``analyst`` DEALER <-> DEALER: OpenHold, CloseHold, FrameHeader + pixels of a watch -> <- Hello, DriftRow,
+  Live, ResultsHeader + arrays, NoResults, Trouble
 * ``frames`` PUB -> SUB (analyst, monitor): FrameHeader + pixels; what is missed is read from the frame log.
 """
 
@@ -38,11 +38,29 @@ class CameraInfo(Message):
 
     shape: tuple[int, int]
     dtype: str
-    pixel_nm: float
+    pixel_nm: float | None = None
+    """Size of a pixel on the specimen; of a camera that sees images."""
+    pixel_per_nm: float | None = None
+    """Size of a pixel in 1/nm; of a camera that sees diffraction patterns."""
     offset_counts: float
     gain_counts_per_e: float
-    aperture_per_nm: float
+    noise_power: float = 1.0
+    """Share of the shot noise of a pixel that the spread of each electron over pixels leaves, 0 ... 1."""
+    read_noise_counts: float = 0.0
+    """Standard deviation of a pixel in the dark, counts."""
+    aperture_per_nm: float | None = None
     """Radius of the objective aperture in 1/nm: the pupil that makes the speckle."""
+    ellipse: tuple[float, float] = (1.0, 0.0)
+    """Of diffraction rings: (long over short axis, angle in degrees of the long one from +x towards +y)."""
+
+
+class Grid(BaseModel):
+    """Positions of a scanned probe: row by row, centred on the region."""
+
+    model_config = ConfigDict(frozen=True)
+    points: tuple[int, int]
+    """(rows, columns)."""
+    pitch_nm: float
 
 
 class OpenHold(Message):
@@ -51,13 +69,19 @@ class OpenHold(Message):
     kind: Literal["open_hold"] = "open_hold"
     run: str
     hold: int
-    """Ordinal in the plan: the NN of the file names."""
+    """Ordinal in the plan: the NN of the file names; 0 for a watch."""
     name: str
     """File stem below ``holds/``, e.g. ``02_ecm_100C``."""
     folder: str
     """The run folder."""
     title: str
+    method: Literal["ecm", "fem", "diffraction", "watch"] = "ecm"
+    """``watch``: the drift is measured, but nothing is recorded and there are no results."""
     camera: CameraInfo
+    grid: Grid | None = None
+    """Of a scanned probe."""
+    probe_nm: float | None = None
+    """FWHM of the probe."""
     exposure_s: float
     period_s: float
     frames_planned: int
@@ -95,6 +119,29 @@ class FrameHeader(Message):
     beam_on: bool
     scan_yx_nm: tuple[float, float] | None = None
     haadf: float | None = None
+
+
+class NewSegment(Message):
+    """The acquisition goes on after a break, which no correlation crosses."""
+
+    kind: Literal["new_segment"] = "new_segment"
+    hold: int
+    segment: int
+    first_seq: int
+    """The next frame."""
+    why: str
+
+
+class Lost(Message):
+    """Consecutive frames that were counted but are not in the record."""
+
+    kind: Literal["lost"] = "lost"
+    hold: int
+    first_seq: int
+    frames: int
+    t_s: float
+    """When the first of them began, by the period."""
+    why: str
 
 
 class Reading(Message):
@@ -147,6 +194,9 @@ class Live(Message):
     tau_s: float | None
     beta: float | None
     sigma_tau_s: float | None
+    V_max: float | None = None
+    """Of patterns: the normalised variance at the first peak."""
+    sigma_V_max: float | None = None
 
 
 class ArrayPart(Message):
@@ -199,8 +249,8 @@ class Trouble(Message):
 
 
 AnyMessage = Annotated[
-    Hello | OpenHold | FrameHeader | Reading | Ack | CloseHold | DriftRow | Live | ResultsHeader | NoResults
-    | HoldClosed | Trouble,
+    Hello | OpenHold | FrameHeader | NewSegment | Lost | Reading | Ack | CloseHold | DriftRow | Live
+    | ResultsHeader | NoResults | HoldClosed | Trouble,
     Field(discriminator="kind"),
 ]  # fmt: skip
 _ADAPTER: TypeAdapter[Any] = TypeAdapter(AnyMessage)

@@ -25,6 +25,8 @@ from annealscope.controller.stream.messages import (
     FrameHeader,
     Hello,
     HoldClosed,
+    Lost,
+    NewSegment,
     NoResults,
     OpenHold,
     Reading,
@@ -103,8 +105,8 @@ class Recorder:
                 self._open(message)
             case FrameHeader():
                 self._record(message, parts)
-            case Reading() if self._recording and message.hold == self._recording.info.hold:
-                self._recording.add_reading(message)
+            case Reading() | NewSegment() | Lost():
+                self._note(message)
             case CloseHold():
                 self._end(message)
             case ResultsHeader() | NoResults():
@@ -127,6 +129,18 @@ class Recorder:
             )
         elif not recording.append(header, wire.pixels_of(header, parts)):
             self._acknowledge(recording)
+
+    def _note(self, message: Reading | NewSegment | Lost) -> None:
+        recording = self._recording
+        if recording is None or message.hold != recording.info.hold:
+            return
+        match message:
+            case Reading():
+                recording.add_reading(message)
+            case NewSegment():
+                recording.add_segment(message)
+            case Lost():
+                recording.add_loss(message)
 
     def _end(self, message: CloseHold) -> None:
         recording = self._recording
