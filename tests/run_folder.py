@@ -7,12 +7,16 @@ from typing import Any
 
 import h5py
 import numpy as np
+from run_patterns import FakePatterns
 
 from annealscope.analysis.kww_model import finite_kww, kww
 from annealscope.controller.journal import Journal
 from annealscope.drivers.clock import VirtualClock
 
 WAIT_S = 2000.0
+PAUSE_S = 600.0
+NIGHT_S = 43_200.0
+DOSE_LIMIT_PER_NM2 = 7.0e9
 
 
 @dataclass(frozen=True)
@@ -31,6 +35,13 @@ class FakeHold:
     results: bool = True
     simulated: bool = True
     flags: int = 0
+    region: int = 0
+    age_s: float = WAIT_S
+    pause_after: int | None = None
+    """Frame before which the acquisition is paused for `PAUSE_S`."""
+
+    method = "ecm"
+    key = "ecm"
 
     @property
     def name(self) -> str:
@@ -44,6 +55,12 @@ class FakeHold:
     def sigma_s(self) -> float:
         return 2.5 * self.tau_s / np.sqrt(self.speckles * self.frames * self.period_s / self.tau_s)
 
+    def write(self, path: Path, start_s: float) -> None:
+        """Write the hold file of an acquisition that began at a time of the run's clock."""
+        write_hold(path, self, start_s)
+
+
+SMALL = FakeHold(2, 100, 485, 0.68, frames=300, period_s=10, side=48, lost=(40, 41, 90))
 
 PAPER_HOLDS = (
     FakeHold(2, 100, 485, 0.68),
@@ -51,23 +68,49 @@ PAPER_HOLDS = (
     FakeHold(8, 275, 1585, 0.74),
 )
 
+Holds = tuple[FakeHold | FakePatterns, ...]
+
+
+def whole_experiment(side: int = 96, pattern_side: int = 512) -> Holds:
+    """Return the acquisitions of the whole experiment: patterns at 25 degC, then all methods at each step."""
+    found: list[FakeHold | FakePatterns] = [
+        FakePatterns(1, 25, region=1, side=pattern_side, age_s=0.0, V_max=0.125),
+        FakePatterns(2, 25, "diffraction", region=1, side=pattern_side, age_s=500.0),
+    ]
+    relaxation = ((100, 485, 0.68), (150, 743, 0.70), (200, 886, 0.83), (250, 1023, 0.84), (275, 1585, 0.74))
+    for step, (degC, tau_s, beta) in enumerate(relaxation):
+        first, region = 3 * step + 3, 2 * step + 2
+        found += [
+            FakeHold(
+                first, degC, tau_s, beta, frames=7000, period_s=2.0, side=side, region=region,
+                lost=(400, 401, 402) if step == 1 else (), pause_after=3000 if step == 3 else None,
+            ),
+            FakePatterns(first + 1, degC, region=region + 1, side=pattern_side, V_max=0.1375),
+            FakePatterns(first + 2, degC, "diffraction", region=region + 1, side=pattern_side, age_s=16700.0),
+        ]  # fmt: skip
+    return tuple(found)
+
 
 @dataclass
 class FakeRun:
     """A run folder in the making."""
 
     folder: Path
-    holds: tuple[FakeHold, ...] = PAPER_HOLDS
+    holds: Holds = PAPER_HOLDS
     protocol: str = "AMZ4 in situ annealing"
     outcome: str | None = "success"
     why: str = "the protocol was carried out to its end"
     exit_code: int = 0
+    parks: tuple[int, ...] = ()
+    """Acquisitions after which the run is cooled and parked for a night."""
+
     clock: VirtualClock = field(default_factory=lambda: VirtualClock(1_795_000_000.0))
 
     def write(self) -> Path:
         """Write everything; without an outcome the journal just ends."""
         (self.folder / "holds").mkdir(parents=True)
         (self.folder / "protocol.yaml").write_text(f"schema_version: 1\nname: {self.protocol}\n")
+        (self.folder / "rig.yaml").write_text("schema_version: 1\nname: simulated\n")
         environment = {
             "python": "3.12.1",
             "packages": {"annealscope": "0.1.0", "numpy": "2.1.0"},
@@ -83,7 +126,11 @@ class FakeRun:
         return self.folder
 
     def _plan(self) -> dict[str, Any]:
-        return {"steps": [{"step": {"kind": "acquire", "name": hold.name}} for hold in self.holds]}
+        steps = [
+            {"step": {"kind": "acquire", "name": hold.name, "method": hold.method}} for hold in self.holds
+        ]
+        limit = {"max_dose_per_region_per_nm2": DOSE_LIMIT_PER_NM2, "dose_counts": "beam_on"}
+        return {"steps": steps} | (limit if any(hold.region for hold in self.holds) else {})
 
     def _journal(self, journal: Journal) -> None:
         journal.write(
@@ -91,24 +138,59 @@ class FakeRun:
             version="0.1.0", clock="virtual",
         )  # fmt: skip
         here_degC = 25.0
+        settled_s = self.clock.monotonic()
         for hold in self.holds:
-            self._ramp(journal, here_degC, hold.degC)
-            here_degC = hold.degC
-            self._dwell(journal, here_degC, WAIT_S)
-            journal.write(
-                "hold_opened", hold=hold.ordinal, name=hold.name, title=f"ecm at {hold.degC:g} degC",
-                t_settled_s=self.clock.monotonic() - WAIT_S, setpoint_K=hold.degC + 273.15,
-                frames_planned=hold.frames,
-            )  # fmt: skip
-            write_hold(self.folder / "holds" / f"{hold.name}.nxs", hold)
-            self._dwell(journal, here_degC, hold.frames * hold.period_s)
-            journal.write(
-                "hold_closed", hold=hold.ordinal, path=f"holds/{hold.name}.nxs",
-                frames=hold.frames - len(hold.lost), lost=len(hold.lost),
-                analysis="complete" if hold.results else "missing", reason="planned",
-            )  # fmt: skip
+            if hold.degC != here_degC or hold.ordinal - 1 in self.parks:
+                self._ramp(journal, here_degC, hold.degC)
+                here_degC, settled_s = hold.degC, self.clock.monotonic()
+            self._dwell(journal, here_degC, settled_s + hold.age_s - self.clock.monotonic())
+            self._acquire(journal, hold, settled_s)
+            if hold.ordinal in self.parks:
+                self._ramp(journal, here_degC, 25.0)
+                here_degC = 25.0
+                self._park(journal)
         if self.outcome:
             journal.write("run_ended", outcome=self.outcome, why=self.why, exit_code=self.exit_code)
+
+    def _acquire(self, journal: Journal, hold: FakeHold | FakePatterns, settled_s: float) -> None:
+        if hold.region:
+            journal.write("region", number=hold.region, position_nm=[0.0, 900.0 * hold.region], thickness=0.7)
+        journal.write(
+            "hold_opened", hold=hold.ordinal, name=hold.name, title=f"{hold.key} at {hold.degC:g} degC",
+            t_settled_s=settled_s, setpoint_K=hold.degC + 273.15, frames_planned=hold.frames,
+        )  # fmt: skip
+        hold.write(self.folder / "holds" / f"{hold.name}.nxs", self.clock.monotonic())
+        before = hold.frames if hold.pause_after is None else hold.pause_after
+        self._dwell(journal, hold.degC, before * hold.period_s)
+        if hold.pause_after is not None:
+            self._pause(journal, hold)
+        self._dwell(journal, hold.degC, (hold.frames - before) * hold.period_s)
+        journal.write(
+            "hold_closed", hold=hold.ordinal, path=f"holds/{hold.name}.nxs",
+            frames=hold.frames - len(hold.lost), lost=len(hold.lost),
+            analysis="complete" if hold.results else "missing", reason="planned",
+        )  # fmt: skip
+        if hold.region:
+            exposed = 4.4e5 * hold.frames
+            journal.write(
+                "dose", region=hold.region, hold=hold.ordinal,
+                exposed_per_nm2=exposed, beam_on_per_nm2=exposed * hold.period_s,
+            )  # fmt: skip
+
+    def _pause(self, journal: Journal, hold: FakeHold | FakePatterns) -> None:
+        journal.write("command", command="pause", source="cli")
+        journal.write("state", state="paused", why="the operator asked for it")
+        self._dwell(journal, hold.degC, PAUSE_S)
+        journal.write("command", command="resume", source="cli")
+        journal.write("state", state="running", why="the operator asked for it")
+        journal.write("segment", hold=hold.ordinal, segment=1, why="paused")
+
+    def _park(self, journal: Journal) -> None:
+        journal.write("state", state="parked", why="End of the day.")
+        journal.write("parked", next=0, why="End of the day.")
+        self.clock.sleep_until(self.clock.monotonic() + NIGHT_S)
+        journal.write("run_continued")
+        journal.write("state", state="running", why="continued")
 
     def _ramp(self, journal: Journal, start: float, stop: float) -> None:
         for degC in np.linspace(start, stop, 40):
@@ -125,16 +207,12 @@ class FakeRun:
         journal.write("reading", temperature_K=float(degC) + 273.15, setpoint_K=float(setpoint) + 273.15)
 
 
-def write_hold(path: Path, hold: FakeHold) -> None:
+def write_hold(path: Path, hold: FakeHold, start_s: float = 5000.0) -> None:
     """Write one hold file."""
     rng = np.random.Generator(np.random.Philox(hold.ordinal))
     with h5py.File(path, "w") as file:
         entry = file.create_group("entry")
-        seq = np.delete(np.arange(hold.frames), hold.lost)
-        table = {
-            "seq": seq, "slot": seq, "segment": np.zeros_like(seq),
-            "frame_time": 5000 + seq * hold.period_s, "valid": np.ones(len(seq), dtype=bool),
-        }  # fmt: skip
+        table = frame_table(hold, start_s)
         for name, column in table.items():
             entry[f"instrument/detector/{name}"] = column
         entry["instrument/detector/data"] = speckles(rng, 20, hold.side)
@@ -144,7 +222,21 @@ def write_hold(path: Path, hold: FakeHold) -> None:
         if hold.results:
             for path_, values in results(hold, rng).items():
                 entry[path_] = values
+            entry["g2"].attrs["n_speckles"] = hold.speckles
             write_fits(entry, hold)
+
+
+def frame_table(hold: FakeHold, start_s: float) -> dict[str, Any]:
+    """Return the columns of the frame table; slots restart after a pause."""
+    seq = np.delete(np.arange(hold.frames), hold.lost)
+    later = seq >= (hold.frames if hold.pause_after is None else hold.pause_after)
+    return {
+        "seq": seq,
+        "slot": seq - later * (hold.pause_after or 0),
+        "segment": later.astype(np.int64),
+        "frame_time": start_s + seq * hold.period_s + later * PAUSE_S,
+        "valid": np.ones(len(seq), dtype=bool),
+    }
 
 
 def open_hold(hold: FakeHold) -> dict[str, Any]:
@@ -152,7 +244,10 @@ def open_hold(hold: FakeHold) -> dict[str, Any]:
     return {
         "kind": "open_hold", "title": f"ecm at {hold.degC:g} degC", "camera": {"pixel_nm": 0.165},
         "period_s": hold.period_s, "frames_planned": hold.frames, "setpoint_K": hold.degC + 273.15,
-        "settings": {"drift": {"warn_nm": 1.0, "limit_nm": 5.0}},
+        "settings": {
+            "drift": {"warn_nm": 1.0, "limit_nm": 5.0},
+            "sample": {"name": "AMZ4", "state": "as-cast"},
+        },
     }  # fmt: skip
 
 

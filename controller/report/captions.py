@@ -1,17 +1,14 @@
 """What is said below the figures."""
 
-from annealscope.controller.report.summary import Picture, TauMap
+from annealscope.controller.report.numbers import pm, sentence
+from annealscope.controller.report.paper import Paper
+from annealscope.controller.report.summary import HoldSummary
+from annealscope.controller.report.summary_run import ProbeSeries
 
 TEMPERATURE = (
-    "Set and measured temperature over the whole run. Shaded: holds in which frames were recorded. "
-    "Red triangles: frames lost or not used."
-)
-TAU_OF_TEMPERATURE = (
-    "Relaxation time and stretching exponent of every hold. Believe the corrected values (± one standard "
-    "deviation): their model contains the finite length of the record. Hollow grey squares are flagged: the "
-    "fit itself says that it cannot be believed. The per-pixel values are what the published method reports; "
-    "normalising every pixel by its own mean over a finite record makes them read short, the more so the "
-    "fewer relaxation times fit into the record. Their error is this bias, so none is drawn."
+    "The run as it was carried out. Above: what was acquired, and when the plan stood still (violet: paused, "
+    "red: suspended by a guard, yellow: waiting for the operator, grey: parked); red triangles: frames lost "
+    "or not used. Below: set and measured temperature."
 )
 G2 = (
     "Correlation functions with their fits; below, data minus fit. The number to believe is the corrected "
@@ -27,6 +24,8 @@ DRIFT = (
     "warn (dashed grey) and limit (dashed red) apply to the first, per axis. Only the last reaches the "
     "correlation functions; residual drift shortens the relaxation time."
 )
+REFERENCE = "Those at other temperatures are compared with it."
+NO_COMPARISON = "It could not be compared with the reference."
 CLIPPED = "The scale ends at the 1st and 99th percentile; what lies beyond has the colour of the end."
 TWO_TIME = (
     "Correlation of the frames at t₁ with those at t₂. A ridge of constant width is a steady state, a "
@@ -35,10 +34,102 @@ TWO_TIME = (
 )
 
 
-def tau_map(data: TauMap) -> str:
-    """Return the caption of a map with its flagged fraction."""
+RINGS = (
+    f"Mean of the patterns of the area, logarithmic. Sharp spots or thin rings would be crystals. {CLIPPED}"
+)
+STRATTON_VOYLES = (
+    "Variance at the first peak against the inverse square of the probe size R. It is largest where the "
+    "probe is about as large as the ordered regions."
+)
+
+
+def tau_of_temperature(paper: Paper | None, simulated: bool) -> str:
+    """Return the caption of the relaxation times against temperature."""
+    text = (
+        "Relaxation time and stretching exponent of every hold. Believe the corrected values (± one "
+        "standard deviation): their model contains the finite length of the record. Hollow grey squares "
+        "are flagged: the fit itself says that it cannot be believed. The per-pixel values are what the "
+        "published method reports; normalising every pixel by its own mean over a finite record makes "
+        "them read short, the more so the fewer relaxation times fit into the record. Their error is this "
+        "bias, so none is drawn."
+    )
+    if paper is None:
+        return text
+    truth = " The simulated glass takes them as its truth at the published dose rates." if simulated else ""
     return (
-        f"Relaxation times of single pixels; magenta: masked, or no valid fit ({data.flagged_fraction:.1%} "
+        f"{text} Published: Table 1 of the paper on {paper.material}, 25 °C at a third of the dose rate of "
+        f"the others; an estimate from finite records too.{truth}"
+    )
+
+
+def variance_of_temperature(paper: Paper | None) -> str:
+    """Return the caption of the variance against temperature."""
+    text = (
+        "Height of the first peak of V(k), base included, noise subtracted, with its jackknife error over "
+        "the rows of the scan."
+    )
+    if paper is None:
+        return text
+    return (
+        f"{text} Dotted: the published change ({paper.variance_step:+.0%} from "
+        f"{paper.variance_step_from_degC:g} to {paper.variance_step_to_degC:g} °C, constant above), drawn "
+        "through the coldest measured value, because only the change is published; the triangle is the "
+        "published upper limit at 25 °C."
+    )
+
+
+def pair_persistence(series: ProbeSeries) -> str:
+    """Return the caption of the pair-persistence plot, and why it gives no length where it does not."""
+    why = f" {sentence(str(series.numbers['why']))}" if series.numbers.get("why") else ""
+    return (
+        "Q²/V against Q², with Q = 0.61/R. Slope m and intercept c of the line through the probes larger "
+        f"than the one of the largest variance give the pair-persistence length Λ = √(m/c)/2π.{why}"
+    )
+
+
+def variance(hold: HoldSummary) -> str:
+    """Return the caption of V(k) with what its peaks say together."""
+    text = (
+        "Variance of each pixel over the positions of the probe, then its mean over the ring. Grey: as it "
+        "is; blue: without the noise of electrons and camera, the one to believe, with its jackknife band "
+        "(rows of the scan left out in turn). Dashed: Gaussians on a constant base."
+    )
+    if hold.variance is None or not hold.variance.ratio > 0:
+        return text
+    data = hold.variance
+    ratio, shoulder = pm(data.ratio, data.sigma_ratio), pm(data.shoulder, data.sigma_shoulder)
+    return f"{text} Second peak over first: {ratio}; shoulder at 5.3 nm⁻¹: {shoulder}."
+
+
+def patterns(hold: HoldSummary) -> str:
+    """Return the caption of the three images of a grid, with the verdict on the thickness."""
+    verdict = f" {sentence(hold.haadf.gradient)}" if hold.haadf and hold.haadf.gradient else ""
+    return (
+        "Left: mean of all patterns, logarithmic. Middle: normalised variance of each pixel over the "
+        "positions of the probe, noise included; bright speckle on the rings is order over medium range. "
+        f"{CLIPPED} Right: annular dark-field signal at each position; a gradient would be one of "
+        f"thickness, which the variance takes for structure.{verdict}"
+    )
+
+
+def profile(hold: HoldSummary) -> str:
+    """Return the caption of a ring profile with the verdict of the comparison."""
+    text = "Azimuthal mean of the diffraction pattern."
+    if hold.ring_difference is None:
+        return f"{text} {NO_COMPARISON if hold.ring_reference else REFERENCE}"
+    compared = hold.ring_difference
+    return (
+        f"{text} Below, the sharp part of its difference from that at {compared.label}, in standard "
+        "errors: broad differences (background, thickness, a glass that relaxes) are no crystals. "
+        f"{sentence(compared.why)}"
+    )
+
+
+def tau_map(hold: HoldSummary) -> str:
+    """Return the caption of a map with its flagged fraction."""
+    flagged = hold.tau_map.flagged_fraction if hold.tau_map else 1.0
+    return (
+        f"Relaxation times of single pixels; magenta: masked, or no valid fit ({flagged:.1%} "
         f"of those fitted), such as a time above a third of the record. {CLIPPED} Below, their histogram, to "
         "be read against the same estimator of the whole image (pixel). Single-pixel estimates are dominated "
         "by statistics: even a perfectly uniform specimen shows a broad, log-normal distribution whose "
@@ -47,7 +138,8 @@ def tau_map(data: TauMap) -> str:
     )
 
 
-def picture(data: Picture) -> str:
+def picture(hold: HoldSummary) -> str:
     """Return the caption of a dark-field image."""
-    which = "Last frame" if data.frames == 1 else f"Mean of the last {data.frames} frames"
+    frames = hold.picture.frames if hold.picture else 0
+    which = "Last frame" if frames == 1 else f"Mean of the last {frames} frames"
     return f"{which} of the hold as recorded, not corrected for drift. {CLIPPED}"

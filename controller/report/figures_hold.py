@@ -21,7 +21,8 @@ from annealscope.controller.report.style import (
     plain_log,
     time_unit,
 )
-from annealscope.controller.report.summary import Correlation, DriftTrace, Fit, FloatArray, HoldSummary
+from annealscope.controller.report.summary import Correlation, DriftTrace, Fit, HoldSummary
+from annealscope.controller.report.summary_patterns import FloatArray
 
 COMPONENTS = (("y", BLUE), ("x", ORANGE))
 SHOWN = {"pixel": ("pixel", ORANGE), "ratio": ("corrected", BLUE)}

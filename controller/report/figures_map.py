@@ -28,7 +28,8 @@ from annealscope.controller.report.style import (
     shrink,
     time_unit,
 )
-from annealscope.controller.report.summary import FloatArray, HoldSummary, TauMap, TwoTimeCorrelation
+from annealscope.controller.report.summary import HoldSummary, TauMap, TwoTimeCorrelation
+from annealscope.controller.report.summary_patterns import FloatArray
 
 PIXELS_DRAWN = 640
 """Longest side of a drawn two-time correlation: more than a printed column can show."""

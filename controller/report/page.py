@@ -1,25 +1,33 @@
 """The report: one offline HTML page, and its figures as files."""
 
+import json
 import os
 import shutil
 import tempfile
 from base64 import b64encode
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Iterable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 from jinja2 import Environment, StrictUndefined
 
+from annealscope.controller.report import overview
+from annealscope.controller.report.digest import digest
+from annealscope.controller.report.ledger import counts
 from annealscope.controller.report.load import load_run
-from annealscope.controller.report.numbers import duration, pm, sentence
-from annealscope.controller.report.plates import Plate, hold_plates, run_plates, save_plate
-from annealscope.controller.report.summary import Fit, HoldSummary, RunSummary, Truth
+from annealscope.controller.report.numbers import duration, scientific, sentence
+from annealscope.controller.report.plates import Plate, hold_plates, run_plates
+from annealscope.controller.report.provenance import fingerprints, recipe
+from annealscope.controller.report.save import save_plate, write_csv
+from annealscope.controller.report.summary_run import RunSummary
+from annealscope.controller.report.tables import check_cells, description, dose_cells, table_dose
+from annealscope.controller.report.verdicts import Check, checks, table_checks
 
-AGREES_Z, DISAGREES_Z = 2.0, 4.0
-"""Standard deviations up to which an estimate agrees with the truth, and from which it does not."""
+FOLDED_FROM = 5
+"""Acquisitions from which on the page shows them folded, by temperature."""
 
 OUTCOMES = {
     "success": "Finished as planned.",
@@ -27,6 +35,7 @@ OUTCOMES = {
     "stopped": "Stopped before the plan was through.",
     "aborted": "Aborted.",
     "failed": "Failed.",
+    "parked": "Parked: `annealscope continue` goes on.",
     "unfinished": "Not finished.",
 }
 
@@ -40,7 +49,7 @@ class DrawnPlate:
 
 
 def write_report(run_folder: Path) -> Path:
-    """Write ``report/index.html`` and ``report/figures/*`` of a run.
+    """Write ``report/index.html``, ``report/summary.json`` and ``report/figures/*`` of a run.
 
     Everything is drawn beside the report and moved into place at the end, the page last: a reader never
     sees half a report, and a failed one leaves the previous one as it was.
@@ -68,11 +77,15 @@ def write_report(run_folder: Path) -> Path:
     try:
         figures = draft / "figures"
         figures.mkdir()
-        page = render_page(run, figures)
-        (draft / "index.html").write_text(page, encoding="utf-8", newline="\n")
+        _write_text(draft / "summary.json", json.dumps(digest(run), indent=1, ensure_ascii=False))
+        _write_text(draft / "index.html", render_page(run, figures))
         return _publish(draft, run_folder / "report")
     finally:
         shutil.rmtree(draft, ignore_errors=True)
+
+
+def _write_text(path: Path, text: str) -> None:
+    path.write_text(text, encoding="utf-8", newline="\n")
 
 
 def _publish(draft: Path, report: Path) -> Path:
@@ -84,117 +97,95 @@ def _publish(draft: Path, report: Path) -> Path:
     for path in (report / "figures").iterdir():
         if path.name not in made:
             path.unlink()
-    os.replace(draft / "index.html", report / "index.html")
+    for name in ("summary.json", "index.html"):
+        os.replace(draft / name, report / name)
     return report / "index.html"
 
 
 def render_page(run: RunSummary, figures: Path) -> str:
     """Draw all figures into a folder and return the page that embeds them."""
+    # Large files are read while the figures are drawn: hashing needs the disk, drawing the processor.
+    with ThreadPoolExecutor(1) as aside:
+        digests = aside.submit(fingerprints, run.folder)
+        found = checks(run.holds)
+        _write_tables(run, found, figures)
+        values = _figures(run, figures) | _numbers(run, found)
+        return str(_template().render(run=run, fingerprints=digests.result(), **values))
 
-    def drawn(plates: Iterable[Plate]) -> list[DrawnPlate]:
-        return [DrawnPlate(plate, _data_uri(save_plate(plate, figures))) for plate in plates]
 
+def _template() -> Any:
     # Nothing but the page's own text is trusted: names and messages come from files.
     environment = Environment(
         autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
-    environment.filters |= {"duration": duration, "sentence": sentence}
-    template = environment.from_string(files(__package__).joinpath("page.html").read_text(encoding="utf-8"))
-    return template.render(
-        run=run,
-        outcome=_outcome(run),
-        good=_outcome(run) == OUTCOMES["success"],
-        rows=[headline(hold) for hold in run.holds],
-        run_plates=drawn(run_plates(run)),
-        holds=[(hold, drawn(hold_plates(hold))) for hold in run.holds],
-        losses=[(hold, loss) for hold in run.holds for loss in hold.losses],
-        missing=[*run.missing, *(f"{hold.name}: {text}" for hold in run.holds for text in hold.missing)],
-        simulated=any(hold.truth for hold in run.holds),
-    )
+    environment.filters |= {"duration": duration, "sentence": sentence, "scientific": scientific}
+    environment.globals["css"] = _resource("page.css")
+    return environment.from_string(_resource("page.html"))
+
+
+def _resource(name: str) -> str:
+    return files(__package__).joinpath(name).read_text(encoding="utf-8")
+
+
+def _write_tables(run: RunSummary, found: list[Check], figures: Path) -> None:
+    if found:
+        write_csv(figures / "truth.csv", table_checks(found))
+    if run.dose.regions:
+        write_csv(figures / "dose.csv", table_dose(run.dose))
+
+
+def _figures(run: RunSummary, figures: Path) -> dict[str, Any]:
+    """Draw everything, and return it by its place on the page."""
+
+    def drawn(plates: Iterable[Plate]) -> list[DrawnPlate]:
+        return [DrawnPlate(plate, _data_uri(save_plate(plate, figures))) for plate in plates]
+
+    of_run = drawn(run_plates(run))
+    return {
+        "course": [each for each in of_run if each.plate.wide],
+        "results": [each for each in of_run if not each.plate.wide],
+        "stays": [
+            (stay, [(hold, drawn(hold_plates(hold))) for hold in stay.holds])
+            for stay in overview.stays(run.holds)
+        ],
+    }
+
+
+def _numbers(run: RunSummary, found: list[Check]) -> dict[str, Any]:
+    """Return what the page shows beside its figures."""
+    columns = overview.columns(run.holds)
+    return {
+        "outcome": _outcome(run),
+        "good": _outcome(run) == OUTCOMES["success"],
+        "facts": overview.facts(run, found),
+        "methods": overview.METHODS,
+        "columns": columns,
+        "shown": {column.key for column in columns},
+        "rows": overview.rows(run.holds),
+        "checks": [(check, check_cells(check)) for check in found],
+        "doses": [dose_cells(run.dose, region) for region in run.dose.regions],
+        "descriptions": {hold.name: list(description(hold, run.dose.regions)) for hold in run.holds},
+        "counts": counts(run.holds, run.ledger, run.holds_planned),
+        "missing": _missing(run),
+        "nothing_lost": _nothing_lost(run),
+        "unfolded": len(run.holds) < FOLDED_FROM,
+        "recipe": recipe(run.provenance, run.simulated),
+    }
+
+
+def _missing(run: RunSummary) -> list[str]:
+    return [*run.missing, *(f"{hold.name}: {text}" for hold in run.holds for text in hold.missing)]
+
+
+def _nothing_lost(run: RunSummary) -> bool:
+    return not _missing(run) and not any(entry.weight == "lost" for entry in run.ledger)
 
 
 def _outcome(run: RunSummary) -> str:
-    if run.outcome == "success" and not all(hold.fits for hold in run.holds):
+    if run.outcome == "success" and not all(hold.analysed for hold in run.holds):
         return "Finished, but results are missing."
     return OUTCOMES.get(run.outcome, run.outcome)
 
 
 def _data_uri(png: bytes) -> str:
     return f"data:image/png;base64,{b64encode(png).decode()}"
-
-
-@dataclass(frozen=True)
-class Cell:
-    """A number as it is read, with the number itself."""
-
-    text: str
-    value: float | None = None
-    kind: str = ""
-    """How it is shown: ``best``, ``good``, ``bad``, or like any other."""
-
-    note: str = ""
-    """What has to be known about the number, below it."""
-
-
-UNKNOWN = Cell("–")
-
-
-def headline(hold: HoldSummary) -> Mapping[str, Cell]:
-    """Return a hold's row of the first table."""
-    best, plain, truth = hold.fits.get("corrected"), hold.fits.get("pixel"), hold.truth
-    residual_nm = hold.drift.largest_residual_nm if hold.drift else float("nan")
-    return {
-        "temperature": Cell(hold.label, hold.setpoint_degC),
-        "frames": Cell(_frames(hold), hold.frames),
-        "duration": Cell(duration(hold.duration_s), hold.duration_s),
-        "tau": _estimate(best, "tau_s", "s"),
-        "beta": replace(_estimate(best, "beta"), note=""),
-        "lengths": _lengths(hold, best),
-        "tau_pixel": _reads_short(plain),
-        "truth": Cell(f"{truth.tau_s:.4g} s, β {truth.beta:.3g}", truth.tau_s) if truth else UNKNOWN,
-        "verdict": _verdict(best, truth),
-        "residual": Cell(f"{residual_nm:.2f} nm", residual_nm) if np.isfinite(residual_nm) else UNKNOWN,
-        "lost": Cell(_lost(hold), hold.frames_lost, "bad" if hold.frames_lost else ""),
-    }
-
-
-def _frames(hold: HoldSummary) -> str:
-    short = hold.frames_planned is not None and hold.frames + hold.frames_lost < hold.frames_planned
-    return f"{hold.frames} of {hold.frames_planned}" if short else str(hold.frames)
-
-
-def _lost(hold: HoldSummary) -> str:
-    return f"{hold.frames_lost}, {hold.frames_unused} unused" if hold.frames_unused else str(hold.frames_lost)
-
-
-def _estimate(fit: Fit | None, name: str, unit: str = "") -> Cell:
-    """Write a corrected value: the one to believe, unless the fit was flagged."""
-    if fit is None or not np.isfinite(getattr(fit, name)):
-        return Cell("–", note=fit.flagged if fit else "")
-    value = getattr(fit, name)
-    text = pm(value, getattr(fit, f"sigma_{name}"), unit)
-    return Cell(text, value, note=fit.flagged) if fit.flagged else Cell(text, value, "best")
-
-
-def _reads_short(fit: Fit | None) -> Cell:
-    """Write a plain relaxation time without its statistical error, which is not what it is wrong by."""
-    if fit is None or not np.isfinite(fit.tau_s):
-        return UNKNOWN
-    return Cell(pm(fit.tau_s, unit="s"), fit.tau_s)
-
-
-def _lengths(hold: HoldSummary, fit: Fit | None) -> Cell:
-    """Return how many relaxation times fit into the record."""
-    ratio = hold.duration_s / fit.tau_s if fit and fit.tau_s > 0 else float("nan")
-    return Cell(f"{ratio:.1f}", ratio) if np.isfinite(ratio) else UNKNOWN
-
-
-def _verdict(fit: Fit | None, truth: Truth | None) -> Cell:
-    """Say how far the corrected time is from the true one, in its standard deviations."""
-    z: Any = fit.z_score(truth) if fit and truth and not fit.flagged else float("nan")
-    if not np.isfinite(z):
-        return UNKNOWN
-    answer, kind = ("yes", "good") if abs(z) <= AGREES_Z else ("unclear", "")
-    if abs(z) > DISAGREES_Z:
-        answer, kind = "no", "bad"
-    return Cell(f"{answer} (z = {z:+.1f})".replace("-", "−"), z, kind)

@@ -1,18 +1,18 @@
-"""The figures of a report: which there are, what is said below each, and their files."""
+"""The figures of a report: which there are, and what is said below each."""
 
-import csv
-import io
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Any
+from functools import partial
 
-import matplotlib as mpl
-from matplotlib.backends.backend_agg import FigureCanvasAgg
-from matplotlib.backends.backend_pdf import FigureCanvasPdf
 from matplotlib.figure import Figure
 
 from annealscope.controller.report import captions
+from annealscope.controller.report.figures_fem import (
+    figure_patterns,
+    figure_variance,
+    table_patterns,
+    table_variance,
+)
 from annealscope.controller.report.figures_hold import figure_drift, figure_g2, table_drift, table_g2
 from annealscope.controller.report.figures_map import (
     figure_picture,
@@ -22,14 +22,29 @@ from annealscope.controller.report.figures_map import (
     table_tau_map,
     table_two_time,
 )
-from annealscope.controller.report.figures_run import (
-    figure_tau_of_temperature,
-    figure_temperature,
-    table_tau_of_temperature,
-    table_temperature,
+from annealscope.controller.report.figures_probes import (
+    figure_pair_persistence,
+    figure_stratton_voyles,
+    table_probes,
 )
-from annealscope.controller.report.style import STYLE, Table
-from annealscope.controller.report.summary import HoldSummary, RunSummary
+from annealscope.controller.report.figures_rings import (
+    figure_profile,
+    figure_rings,
+    table_profile,
+    table_rings,
+)
+from annealscope.controller.report.figures_run import figure_temperature, table_temperature
+from annealscope.controller.report.figures_temperature import (
+    figure_tau_of_temperature,
+    figure_variance_of_temperature,
+    first_peaks,
+    table_tau_of_temperature,
+    table_variance_of_temperature,
+)
+from annealscope.controller.report.paper import Paper, paper_of
+from annealscope.controller.report.style import Table
+from annealscope.controller.report.summary import HoldSummary
+from annealscope.controller.report.summary_run import RunSummary
 
 
 @dataclass(frozen=True)
@@ -46,76 +61,144 @@ class Plate:
     line_art: bool = True
     """Whether the colours carry no values: such a figure may be inverted on a dark page."""
 
+    wide: bool = False
+    """Whether it is made for the whole width of the page."""
+
+
+def published(run: RunSummary) -> Paper | None:
+    """Return the published numbers to show beside a run: those of its alloy as it was cast, if they exist."""
+    holds = [hold for hold in run.holds if hold.material]
+    return None if any(hold.state == "annealed" for hold in holds) else paper_of({h.material for h in holds})
+
 
 def run_plates(run: RunSummary) -> Iterable[Plate]:
-    """Yield the figures about the whole run that there are data for."""
+    """Yield the figures about the whole run that there are data for, its temperature first."""
     if run.trace is not None:
         yield Plate(
-            "temperature", "Temperature", captions.TEMPERATURE,
-            lambda: figure_temperature(run), lambda: table_temperature(run),
+            "temperature", "Course of the run", captions.TEMPERATURE,
+            lambda: figure_temperature(run), lambda: table_temperature(run), wide=True,
         )  # fmt: skip
+    yield from _temperature_plates(run, published(run))
+    yield from _probe_plates(run, published(run))
+
+
+def _temperature_plates(run: RunSummary, paper: Paper | None) -> Iterable[Plate]:
     fitted = [hold for hold in run.holds if hold.fits]
     if fitted:
         yield Plate(
-            "tau_of_temperature", "Relaxation time against temperature", captions.TAU_OF_TEMPERATURE,
-            lambda: figure_tau_of_temperature(fitted), lambda: table_tau_of_temperature(fitted),
+            "tau_of_temperature", "Relaxation against temperature",
+            captions.tau_of_temperature(paper, run.simulated),
+            lambda: figure_tau_of_temperature(fitted, paper), lambda: table_tau_of_temperature(fitted, paper),
         )  # fmt: skip
+    if first_peaks(run.holds):
+        yield Plate(
+            "variance_of_temperature", "Variance against temperature",
+            captions.variance_of_temperature(paper),
+            lambda: figure_variance_of_temperature(run.holds, paper),
+            lambda: table_variance_of_temperature(run.holds),
+        )  # fmt: skip
+
+
+def _probe_plates(run: RunSummary, paper: Paper | None) -> Iterable[Plate]:
+    for number, series in enumerate(run.stratton_voyles, start=1):
+        yield Plate(
+            _numbered("stratton_voyles", number), "Stratton-Voyles plot", captions.STRATTON_VOYLES,
+            partial(figure_stratton_voyles, series, paper),
+            partial(table_probes, series, "1/R^2 / 1/nm^2", "V first peak / 1"),
+        )  # fmt: skip
+    for number, series in enumerate(run.pair_persistence, start=1):
+        yield Plate(
+            _numbered("pair_persistence", number), "Pair persistence", captions.pair_persistence(series),
+            partial(figure_pair_persistence, series, paper),
+            partial(table_probes, series, "Q^2 / 1/nm^2", "Q^2/V / 1/nm^2"),
+        )  # fmt: skip
+
+
+def _numbered(name: str, number: int) -> str:
+    return name if number == 1 else f"{name}_{number}"
+
+
+@dataclass(frozen=True)
+class Maker:
+    """How one figure of a hold is made."""
+
+    topic: str
+    title: str
+    there: Callable[[HoldSummary], object]
+    """True where there are data for it."""
+
+    caption: Callable[[HoldSummary], str]
+    draw: Callable[[HoldSummary], Figure]
+    table: Callable[[HoldSummary], Table]
+    line_art: bool = True
+    wide: bool = False
+
+
+ECM = (
+    Maker(
+        "g2", "Correlation functions and fits",
+        lambda hold: hold.correlation, lambda hold: captions.G2, figure_g2, table_g2,
+    ),
+    Maker(
+        "tau_map", "Map of relaxation times",
+        lambda hold: hold.tau_map, captions.tau_map, figure_tau_map, table_tau_map, line_art=False,
+    ),
+    Maker(
+        "two_time", "Two-time correlation",
+        lambda hold: hold.two_time, lambda hold: captions.TWO_TIME, figure_two_time, table_two_time,
+        line_art=False,
+    ),
+    Maker(
+        "dark_field", "Dark field",
+        lambda hold: hold.picture, captions.picture, figure_picture, table_picture, line_art=False,
+    ),
+    Maker(
+        "drift", "Drift",
+        lambda hold: hold.drift, lambda hold: captions.DRIFT, figure_drift, table_drift,
+    ),
+)  # fmt: skip
+
+FEM = (
+    Maker(
+        "variance", "Normalised variance and its peaks",
+        lambda hold: hold.variance, captions.variance, figure_variance, table_variance, wide=True,
+    ),
+    Maker(
+        "patterns", "Mean pattern, variance image and dark field over the grid",
+        lambda hold: hold.mean_pattern or hold.variance_image or hold.haadf, captions.patterns,
+        figure_patterns, table_patterns, line_art=False, wide=True,
+    ),
+)  # fmt: skip
+
+DIFFRACTION = (
+    Maker(
+        "profile", "Profile of the rings",
+        lambda hold: hold.rings, captions.profile, figure_profile, table_profile,
+    ),
+    Maker(
+        "rings", "Diffraction pattern",
+        lambda hold: hold.mean_pattern, lambda hold: captions.RINGS, figure_rings, table_rings,
+        line_art=False,
+    ),
+)  # fmt: skip
+
+MAKERS = {"ecm": ECM, "fem": FEM, "diffraction": DIFFRACTION}
 
 
 def hold_plates(hold: HoldSummary) -> Iterable[Plate]:
     """Yield the figures of one hold that there are data for."""
-
-    def plate(
-        topic: str, title: str, caption: str, draw: Callable[[HoldSummary], Figure],
-        table: Callable[[HoldSummary], Table], line_art: bool = True,
-    ) -> Plate:  # fmt: skip
-        return Plate(
-            f"{hold.name}_{topic}", title, caption, lambda: draw(hold), lambda: table(hold), line_art
-        )
-
-    if hold.correlation is not None:
-        yield plate("g2", "Correlation functions and fits", captions.G2, figure_g2, table_g2)
-    if hold.tau_map is not None:
-        caption = captions.tau_map(hold.tau_map)
-        yield plate("tau_map", "Map of relaxation times", caption, figure_tau_map, table_tau_map, False)
-    if hold.two_time is not None:
-        yield plate(
-            "two_time", "Two-time correlation", captions.TWO_TIME, figure_two_time, table_two_time, False
-        )
-    if hold.picture is not None:
-        caption = captions.picture(hold.picture)
-        yield plate("dark_field", "Dark field", caption, figure_picture, table_picture, False)
-    if hold.drift is not None:
-        yield plate("drift", "Drift", captions.DRIFT, figure_drift, table_drift)
+    for maker in MAKERS.get(hold.method, ECM):
+        if maker.there(hold):
+            yield _plate(maker, hold)
 
 
-def save_plate(plate: Plate, folder: Path) -> bytes:
-    """Write ``NAME.png``, ``NAME.pdf`` and ``NAME.csv`` into a folder; return the PNG."""
-    png = io.BytesIO()
-    with mpl.rc_context(STYLE):
-        figure = plate.draw()
-        canvas: Any = FigureCanvasAgg(figure)
-        canvas.print_png(png, metadata={"Software": None})
-        # The layout is settled by the first drawing; solving it again only takes time.
-        figure.set_layout_engine("none")
-        canvas = FigureCanvasPdf(figure)
-        canvas.print_pdf(folder / f"{plate.name}.pdf", metadata={"CreationDate": None})
-    (folder / f"{plate.name}.png").write_bytes(png.getvalue())
-    write_csv(folder / f"{plate.name}.csv", plate.table())
-    return png.getvalue()
-
-
-def write_csv(path: Path, table: Table) -> None:
-    """Write a table as CSV (UTF-8, one header line); numbers keep nine digits, NaN is empty."""
-    header, rows = table
-    with path.open("w", encoding="utf-8", newline="") as file:
-        writer = csv.writer(file)
-        writer.writerow(header)
-        writer.writerows([_cell(value) for value in row] for row in rows)
-
-
-def _cell(value: object) -> str:
-    if isinstance(value, str):
-        return value
-    text = f"{value:.9g}"
-    return "" if text == "nan" else text
+def _plate(maker: Maker, hold: HoldSummary) -> Plate:
+    return Plate(
+        name=f"{hold.name}_{maker.topic}",
+        title=maker.title,
+        caption=maker.caption(hold),
+        draw=lambda: maker.draw(hold),
+        table=lambda: maker.table(hold),
+        line_art=maker.line_art,
+        wide=maker.wide,
+    )

@@ -18,6 +18,7 @@ SINGLE_MM, DOUBLE_MM = 89.0, 183.0
 PNG_DPI = 220
 
 BLUE, ORANGE, GREEN, RED, INK, GREY = "#0072b2", "#d55e00", "#009e73", "#c0392b", "#1c2024", "#8a9099"
+PURPLE, YELLOW = "#a3508f", "#c99700"
 """The palette (Okabe and Ito, readable with any colour vision)."""
 
 MASKED, GAP = "#d6006e", "#d9d9d9"
@@ -70,13 +71,14 @@ def time_unit(span_s: float) -> tuple[float, str]:
     return 1.0, "s"
 
 
-def scale_bar(axes: Axes, shape: tuple[int, ...], pixel_nm: float | None) -> None:
+def scale_bar(axes: Axes, shape: tuple[int, ...], pixel: float | None, unit: str = "nm") -> None:
     """Draw a bar of a round length in the lower left corner of an image of (y, x) ``shape``."""
-    if pixel_nm is None:
+    if pixel is None:
         return
     height, width = shape
-    length_nm = round_length(0.25 * width * pixel_nm)
-    left, bottom, length = 0.05 * width, 0.95 * height, length_nm / pixel_nm
+    round_size = round_length(0.25 * width * pixel)
+    # Pixel centres are integers: the picture begins half a pixel before the first.
+    left, bottom, length = 0.05 * width - 0.5, 0.95 * height - 0.5, round_size / pixel
     bar_edge, text_edge = ([withStroke(linewidth=width, foreground="black")] for width in (2.6, 1.2))
     axes.plot(
         [left, left + length],
@@ -87,7 +89,7 @@ def scale_bar(axes: Axes, shape: tuple[int, ...], pixel_nm: float | None) -> Non
         path_effects=bar_edge,
     )
     axes.text(
-        left + length / 2, bottom - 0.02 * height, f"{length_nm:g} nm",
+        left + length / 2, bottom - 0.02 * height, f"{round_size:g} {unit}",
         color="white", ha="center", va="bottom", path_effects=text_edge,
     )  # fmt: skip
 
@@ -98,10 +100,13 @@ def round_length(at_most: float) -> float:
     return float(decade * max(step for step in (1, 2, 5) if step * decade <= at_most * (1 + 1e-12)))
 
 
-def colour_bar(axes: Axes, image: AxesImage, label: str) -> Axes:
-    """Draw a colour bar that is as high as the image, whose limits are `robust_limits`; return its axes."""
+def colour_bar(axes: Axes, image: AxesImage, label: str, extend: str = "both") -> Axes:
+    """Draw a colour bar that is as high as the image; return its axes.
+
+    Its ends are pointed (``extend``) where the limits of the image are `robust_limits`.
+    """
     place = axes.inset_axes((1.03, 0.0, 0.045, 1.0))
-    axes.get_figure(root=True).colorbar(image, cax=place, label=label, extend="both")  # type: ignore[union-attr]
+    axes.get_figure(root=True).colorbar(image, cax=place, label=label, extend=extend)  # type: ignore[union-attr]
     place.spines["outline"].set_linewidth(0.4)
     return place
 

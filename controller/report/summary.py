@@ -1,18 +1,24 @@
-"""What a report knows: values read from a run folder, every one of them possibly absent."""
+"""What a report knows of one acquisition: values read from its file, every one of them possibly absent."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from annealscope.analysis.fit_spec import UNUSABLE, FitFlag
+from annealscope.controller.report.summary_patterns import (
+    NOT_A_NUMBER,
+    FloatArray,
+    Haadf,
+    PatternImage,
+    PatternTruth,
+    RingDifference,
+    RingProfile,
+    Variance,
+)
 from annealscope.controller.units import to_celsius
 
-FloatArray = npt.NDArray[np.float64]
-NOT_A_NUMBER = float("nan")
 NO_FLAG = FitFlag(0)
 
 REASONS = {
@@ -57,13 +63,6 @@ class Fit:
         reasons = [REASONS[flag] for flag in self.flags & UNUSABLE]
         return f"flagged: {', '.join(reasons)}" if reasons else ""
 
-    def z_score(self, truth: Truth) -> float:
-        """Return ln(tau / truth) in units of its standard deviation sigma_tau / tau; NaN without a sigma."""
-        with np.errstate(all="ignore"):
-            return float(
-                np.log(np.float64(self.tau_s) / truth.tau_s) * self.tau_s / np.float64(self.sigma_tau_s)
-            )
-
 
 @dataclass(frozen=True)
 class Correlation:
@@ -77,6 +76,9 @@ class Correlation:
 
     pairs: FloatArray | None = None
     """Number of frame pairs behind every lag, shape (L,)."""
+
+    n_speckles: float = NOT_A_NUMBER
+    """Independent speckles in the part of the frame that was analysed."""
 
 
 @dataclass(frozen=True)
@@ -171,7 +173,17 @@ class HoldSummary:
     """File stem, e.g. ``02_ecm_100C``."""
 
     title: str = ""
+    method: str = "ecm"
+    """``ecm``, ``fem`` or ``diffraction``."""
+
+    material: str = ""
+    state: str = ""
+    """Of the specimen when the run began, e.g. ``as-cast``."""
+
     setpoint_K: float = NOT_A_NUMBER
+    age_s: float = NOT_A_NUMBER
+    """Time since the temperature had settled, when the acquisition began."""
+
     opened_s: float = NOT_A_NUMBER
     """On the run's clock, like ``closed_s``; NaN if the journal does not say."""
 
@@ -200,8 +212,33 @@ class HoldSummary:
     two_time: TwoTimeCorrelation | None = None
     tau_map: TauMap | None = None
     picture: Picture | None = None
+    probe_nm: float = NOT_A_NUMBER
+    """FWHM of the probe."""
+
+    variance: Variance | None = None
+    variance_image: PatternImage | None = None
+    mean_pattern: PatternImage | None = None
+    """Mean of all patterns, of a grid or of an area."""
+
+    haadf: Haadf | None = None
+    rings: RingProfile | None = None
+    ring_reference: str = ""
+    """Name of the hold that the ring profile was compared with."""
+
+    ring_difference: RingDifference | None = None
+    pattern_truth: PatternTruth | None = None
     missing: tuple[str, ...] = ()
     """What is not there, in sentences."""
+
+    @property
+    def analysed(self) -> bool:
+        """Whether the file has what its method is after: times, a variance, or a ring profile."""
+        return bool({"fem": self.variance, "diffraction": self.rings}.get(self.method, self.fits))
+
+    @property
+    def simulated(self) -> bool:
+        """Whether the specimen was a simulated one, whose truth is known."""
+        return self.truth is not None or self.pattern_truth is not None
 
     @property
     def setpoint_degC(self) -> float:
@@ -228,49 +265,3 @@ class HoldSummary:
         """Title of the hold with its temperature, once."""
         title = self.title.replace("degC", "°C") or self.name
         return title if self.label in title else f"{self.label} · {title}"
-
-
-@dataclass(frozen=True)
-class TemperatureTrace:
-    """Temperature over the whole run; the three arrays have the same shape (N,)."""
-
-    t_s: FloatArray
-    """On the run's clock."""
-
-    measured_degC: FloatArray
-    setpoint_degC: FloatArray
-
-
-@dataclass(frozen=True)
-class Event:
-    """Something that happened and that a reader of the numbers should know."""
-
-    t_s: float
-    """On the run's clock."""
-
-    what: str
-    why: str = ""
-
-
-@dataclass(frozen=True)
-class RunSummary:
-    """One run folder."""
-
-    folder: Path
-    title: str
-    outcome: str
-    """``success``, ``incomplete`` (planned steps done, but not everything is recorded), ``stopped``,
-    ``aborted``, ``failed``, or ``unfinished``: the journal has no end."""
-
-    why: str = ""
-    started_s: float = 0.0
-    """Zero of the run's time axis, on the run's clock."""
-
-    ended_s: float = NOT_A_NUMBER
-    started_utc: str = ""
-    trace: TemperatureTrace | None = None
-    events: tuple[Event, ...] = ()
-    holds: tuple[HoldSummary, ...] = ()
-    protocol_text: str = ""
-    provenance: Mapping[str, Any] = field(default_factory=dict)
-    missing: tuple[str, ...] = ()

@@ -1,0 +1,72 @@
+"""The report for programs: the numbers of a run as plain JSON values."""
+
+import math
+from collections.abc import Mapping
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from annealscope.controller.report.ledger import counts
+from annealscope.controller.report.load import load_run
+from annealscope.controller.report.summary import HoldSummary
+from annealscope.controller.report.summary_run import RunSummary
+from annealscope.controller.report.verdicts import checks
+
+FIT_FIELDS = ("tau_s", "sigma_tau_s", "beta", "sigma_beta")
+
+
+def run_digest(folder: Path) -> dict[str, Any]:
+    """Return the numbers of a run folder, see `digest`."""
+    return digest(load_run(folder))
+
+
+def digest(run: RunSummary) -> dict[str, Any]:
+    """Return outcome, results of every hold, comparison with the truth, dose and ledger as JSON values.
+
+    Numbers that are not known are None. ``checks`` is empty for a real specimen; its ``verdict`` is ``pass``,
+    ``fail`` or ``not judged``.
+    """
+    found = checks(run.holds)
+    value: dict[str, Any] = {
+        "title": run.title,
+        "outcome": run.outcome,
+        "why": run.why,
+        "holds": [_hold(hold) for hold in run.holds],
+        "checks": [asdict(check) | {"ratio": check.ratio, "verdict": check.verdict} for check in found],
+        "dose": asdict(run.dose),
+        "counts": counts(run.holds, run.ledger, run.holds_planned),
+        "ledger": [asdict(entry) for entry in run.ledger],
+        "missing": list(run.missing),
+        "provenance": dict(run.provenance),
+    }
+    cleaned: dict[str, Any] = _plain(value)
+    return cleaned
+
+
+def _hold(hold: HoldSummary) -> dict[str, Any]:
+    return {
+        "name": hold.name,
+        "method": hold.method,
+        "temperature_degC": hold.setpoint_degC,
+        "age_s": hold.age_s,
+        "frames": hold.frames,
+        "frames_lost": hold.frames_lost,
+        "frames_unused": hold.frames_unused,
+        "duration_s": hold.duration_s,
+        "relaxation": {
+            name: {field: getattr(fit, field) for field in FIT_FIELDS} | {"flagged": fit.flagged}
+            for name, fit in hold.fits.items()
+        },
+        "peaks": {name: asdict(peak) for name, peak in hold.variance.peaks.items()} if hold.variance else {},
+        "crystalline": hold.ring_difference.crystalline if hold.ring_difference else None,
+        "missing": list(hold.missing),
+    }
+
+
+def _plain(value: Any) -> Any:
+    """Replace what JSON does not know: NaN and infinity by None, tuples by lists."""
+    if isinstance(value, Mapping):
+        return {str(key): _plain(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(item) for item in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value

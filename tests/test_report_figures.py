@@ -1,0 +1,117 @@
+"""Figures of a report, and numbers as people write them."""
+
+import re
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from annealscope.analysis.twotime_map import without_diagonal
+from annealscope.controller.report.figures_hold import figure_drift, running_median
+from annealscope.controller.report.figures_map import blocks, figure_two_time, histogram
+from annealscope.controller.report.numbers import duration, pm, scientific
+from annealscope.controller.report.style import round_length, shrink
+from annealscope.controller.report.summary import DriftTrace, HoldSummary, TauMap, TwoTimeCorrelation
+
+
+def test_limits_are_drawn_where_the_measured_displacement_comes_near() -> None:
+    t_s = np.arange(400.0)
+    drift = DriftTrace(t_s, np.stack([t_s / 200, -t_s / 800], axis=1), None, None, warn_nm=1.0, limit_nm=5.0)
+    figure = figure_drift(HoldSummary(2, "02_ecm", drift=drift))
+    measured = figure.axes[0]
+    levels = {line.get_ydata()[0] for line in measured.lines if line.get_linestyle() == "--"}
+    assert levels == {1.0}
+    assert measured.get_title("right") == "warn ±1 nm, limit ±5 nm (off scale)"
+    assert measured.get_ylim()[1] < 3
+
+
+def test_a_running_median_ignores_single_outliers() -> None:
+    values = np.where(np.arange(1000) % 50 == 7, 100.0, 1.0)
+    np.testing.assert_array_equal(running_median(values), 1.0)
+
+
+def test_segments_of_a_two_time_correlation_are_drawn_apart() -> None:
+    segment = np.array([0, 0, 0, 1, 1])
+    t_s = np.array([2.0, 8.0, 14.0, 102.0, 108.0])
+    value = np.where(segment[:, None] == segment, 1.1, np.nan)
+    first, second = blocks(TwoTimeCorrelation(t_s, value, segment))
+    assert (first.start_s, first.stop_s) == (-1.0, 17.0)
+    assert (second.start_s, second.stop_s) == (99.0, 111.0)
+    assert np.isfinite(first.value).all()
+    assert second.value.shape == (2, 2)
+    (axes,) = figure_two_time(HoldSummary(2, "02_ecm", two_time=TwoTimeCorrelation(t_s, value, segment))).axes
+    assert len(axes.images) == 2
+    assert axes.get_xlim() == (-1.0, 111.0)
+
+
+@pytest.mark.parametrize(
+    ("value", "sigma", "text"),
+    [
+        (512.34, 15.9, "512 ± 16"),
+        (1650.2, 70.3, "1650 ± 70"),
+        (0.7134, 0.0196, "0.713 ± 0.020"),
+        (0.7134, 0.0472, "0.71 ± 0.05"),
+        (9.96, 0.36, "10.0 ± 0.4"),
+        (12345.0, 3512.0, "12300 ± 3500"),
+        (485.0, float("nan"), "485"),
+        (1585.0, 0.0, "1585"),
+        (float("nan"), 1.0, "–"),
+    ],
+)
+def test_numbers_end_where_their_uncertainty_begins(value: float, sigma: float, text: str) -> None:
+    assert pm(value, sigma) == text
+
+
+@given(st.floats(1e-3, 1e6), st.floats(1e-6, 1e4))
+def test_rounding_never_moves_a_number_by_more_than_its_uncertainty(value: float, sigma: float) -> None:
+    shown, error = (float(part) for part in pm(value, sigma).split(" ± "))
+    assert abs(shown - value) <= 0.2 * sigma
+    assert error == pytest.approx(sigma, rel=0.15)
+
+
+@given(st.floats(0, 1e6))
+def test_durations_read_back(seconds: float) -> None:
+    units = {"h": 3600, "min": 60, "s": 1}
+    read = sum(
+        float(number) * units[unit] for number, unit in re.findall(r"([\d.e-]+) (h|min|s)", duration(seconds))
+    )
+    assert abs(read - seconds) <= (60 if seconds >= 3600 else 1)
+
+
+@given(st.floats(1e-3, 1e6))
+def test_scale_bars_are_round_and_fit(at_most: float) -> None:
+    length = round_length(at_most)
+    assert at_most / 2.51 <= length <= at_most * (1 + 1e-9)
+    assert f"{length:e}"[0] in "125"
+
+
+def test_the_diagonal_is_replaced_by_its_neighbours() -> None:
+    value = np.fromfunction(lambda i, j: 1.0 / (1 + np.abs(i - j)), (6, 6)) + 9 * np.eye(6)
+    shown = without_diagonal(value)
+    np.testing.assert_allclose(np.diag(shown), 0.5)
+    np.testing.assert_array_equal(shown - np.diag(np.diag(shown)), value - np.diag(np.diag(value)))
+
+
+def test_shrinking_keeps_the_mean_and_leaves_out_gaps() -> None:
+    values = np.arange(64.0).reshape(8, 8)
+    values[0, 0] = np.nan
+    small = shrink(values, 4)
+    assert small.shape == (4, 4)
+    assert small[0, 0] == pytest.approx(np.mean([1, 8, 9]))
+    assert small[3, 3] == values[6:, 6:].mean()
+
+
+def test_histogram_counts_every_valid_pixel_once() -> None:
+    tau_s = np.array([[100.0, 200.0, np.nan], [100.0, 3000.0, np.nan]])
+    edges, fraction = histogram(TauMap(tau_s, None, 1 / 3))
+    assert fraction.sum() == pytest.approx(1)
+    assert fraction[np.searchsorted(edges, 100.0 * 1.0001) - 1] == pytest.approx(0.5)
+    np.testing.assert_allclose(np.diff(np.log10(edges)), 0.05)
+
+
+@given(st.floats(1e-30, 1e30))
+def test_powers_of_ten_read_back(value: float) -> None:
+    mantissa, _, power = scientific(value).partition(" × 10")
+    digits = power.translate(str.maketrans("⁻⁰¹²³⁴⁵⁶⁷⁸⁹", "-0123456789"))
+    assert float(f"{mantissa}e{digits}") == pytest.approx(value, rel=0.006)
