@@ -7,10 +7,11 @@ from pathlib import Path
 
 
 def rig_text() -> str:
-    """The shipped rig with a smaller camera."""
+    """The shipped rig with smaller cameras."""
     from annealscope.controller.config.sources import read_source
 
-    return read_source("simulated", "rigs").content.decode().replace("[128, 128]", "[64, 64]")
+    text = read_source("simulated", "rigs").content.decode().replace("[128, 128]", "[64, 64]")
+    return text.replace("[512, 512]", "[128, 128]").replace("0.0284 1/nm", "0.1136 1/nm")
 
 
 PROTOCOL = """

@@ -1,14 +1,12 @@
 """`annealscope analyze`: which holds, where the results go, and one line about each."""
 
-import math
 import os
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from annealscope.analysis.fit_spec import FitFlag
-from annealscope.analysis.values import Results
+from annealscope.controller.cli.rows import Row, row_of
 from annealscope.controller.config.quantities import DURATION, LENGTH, PER_LENGTH, Dimension, parse_quantity
 from annealscope.controller.errors import ExitCode, RunError
 from annealscope.controller.offline.analyze import (
@@ -18,6 +16,8 @@ from annealscope.controller.offline.analyze import (
     largest_difference,
     stack_source,
 )
+from annealscope.controller.offline.crosshold import write_run_file
+from annealscope.controller.record.framelog import RecordError
 from annealscope.controller.record.holdlogs import log_paths
 from annealscope.controller.record.holdreader import hold_stem
 from annealscope.controller.record.results import (
@@ -29,7 +29,6 @@ from annealscope.controller.record.results import (
     write_results_file,
 )
 from annealscope.controller.record.runfolder import open_run
-from annealscope.controller.report.summary import Fit
 from annealscope.controller.stream.wire import results_to_entries
 
 if TYPE_CHECKING:
@@ -37,43 +36,6 @@ if TYPE_CHECKING:
 
 SAME_TO = 1e-5
 """Largest relative difference that another machine or library version may make."""
-
-
-NO_RELAXATION = "the frames stay the same, are noise alone, or change too fast or too slowly for this record"
-
-
-@dataclass(frozen=True)
-class Row:
-    """What came out of one hold or stack."""
-
-    title: str
-    tau_s: float
-    sigma_tau_s: float
-    beta: float
-    tau_pixel_s: float
-    """By the estimator of the paper: every pixel normalised by its own mean."""
-    flagged: str
-    """Why tau should not be believed, in words; empty when nothing is known against it."""
-    note: str
-    """Where the results are, or how they compare with those in the file."""
-
-    @property
-    def relaxes(self) -> bool:
-        """Whether there is a relaxation time at all."""
-        return math.isfinite(self.tau_s)
-
-    def __str__(self) -> str:
-        if not self.relaxes:
-            return f"{self.title}: no relaxation found: {NO_RELAXATION}; {self.note}"
-        remark = f"{self.flagged}; " if self.flagged else ""
-        return (
-            f"{self.title}: tau {self.tau_s:.0f} +- {self.sigma_tau_s:.0f} s, beta {self.beta:.3f} "
-            f"(per-pixel normalisation: {self.tau_pixel_s:.0f} s); {remark}{self.note}"
-        )
-
-    def as_json(self) -> dict[str, Any]:
-        """Return the row as plain data."""
-        return asdict(self)
 
 
 def analyze_record(path: Path, output: Path | None) -> Iterator[Row]:
@@ -87,7 +49,9 @@ def analyze_record(path: Path, output: Path | None) -> Iterator[Row]:
     for hold in holds:
         with hold_source(hold) as source:
             results = compute(source)
-        yield _row(hold.stem, results, _deliver(hold, list(results_to_entries(results)), output))
+        yield row_of(hold.stem, results, _deliver(hold, list(results_to_entries(results)), output))
+    if output is None and path.is_dir():
+        _tie_together(path)
 
 
 def analyze_stack(source: str, output: Path | None, options: "StackOptions") -> Iterator[Row]:
@@ -98,7 +62,7 @@ def analyze_stack(source: str, output: Path | None, options: "StackOptions") -> 
     with stack_source(source, _scale(options)) as opened:
         results = compute(opened)
     write_results_file(target, results_to_entries(results), source)
-    yield _row(source, results, f"results in {target}")
+    yield row_of(source, results, f"results in {target}")
 
 
 def _check_target(target: Path, source: Path) -> None:
@@ -128,6 +92,14 @@ def _parsed(option: str, text: str, dimension: Dimension) -> float:
         return parse_quantity(text, dimension)
     except ValueError as error:
         raise RunError(f"{option}: {error}", ExitCode.USAGE) from None
+
+
+def _tie_together(folder: Path) -> None:
+    """Make ``run.nxs`` again; a run folder that cannot be written keeps the one it has."""
+    run = open_run(folder)
+    if not run.is_running():
+        with suppress(OSError, RecordError):
+            write_run_file(run)
 
 
 def _holds_below(folder: Path) -> list[Path]:
@@ -175,16 +147,3 @@ def _comparison(difference: float) -> str:
 
 def _arrays(entries: list[Entry]) -> dict[str, Any]:
     return {part.path: array for part, array in entries}
-
-
-def _row(title: str, results: Results, note: str) -> Row:
-    corrected, pixel = results["kww/corrected"].attrs, results["kww/pixel"].attrs
-    return Row(
-        title=title,
-        tau_s=float(corrected["tau_s"]),
-        sigma_tau_s=float(corrected["sigma_tau_s"]),
-        beta=float(corrected["beta"]),
-        tau_pixel_s=float(pixel["tau_s"]),
-        flagged=Fit(corrected["tau_s"], corrected["beta"], flags=FitFlag(corrected["flags"])).flagged,
-        note=note,
-    )

@@ -49,11 +49,29 @@ def validate(protocol: Protocol, rig: Rig = "simulated", as_json: Json = False) 
 
 
 @app.command()
-def plan(protocol: Protocol, rig: Rig = "simulated", as_json: Json = False) -> None:
-    """Show what a protocol will do: timeline, duration, frames, bytes, memory."""
+def init(
+    file: Annotated[Path, typer.Argument(help="The new protocol file.")] = Path("protocol.yaml"),
+) -> None:
+    """Write a commented protocol to start from; an existing file is left alone."""
     from annealscope.controller.cli import verbs
 
-    verbs.plan(protocol, rig, as_json)
+    verbs.init(file)
+
+
+@app.command()
+def plan(
+    protocol: Protocol,
+    rig: Rig = "simulated",
+    picture: Annotated[
+        Path | None,
+        typer.Option("--picture", "-p", help="Draw temperature against time: a .png, .pdf or .svg file."),
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Show what a protocol will do: timeline, what it takes, what it can tell, what you have to do."""
+    from annealscope.controller.cli import verbs
+
+    verbs.plan(protocol, rig, picture, as_json)
 
 
 @app.command()
@@ -69,6 +87,13 @@ def run(
         str, typer.Option(help="Rehearsals: max (virtual time), real, or a factor such as 100.")
     ] = "max",
     compression: Annotated[str, typer.Option(help="Hold files: auto, deflate or none.")] = "auto",
+    parks: Annotated[
+        str,
+        typer.Option(
+            help="At a park: `end` the program, for `annealscope continue` to go on, or, in a rehearsal, go "
+            "`through` it after a simulated night. Default: through at --speed max, else end."
+        ),
+    ] = "auto",
     report: Annotated[bool, typer.Option(help="Write the report at the end.")] = True,
 ) -> None:
     """Carry out a protocol and write the report.
@@ -77,8 +102,21 @@ def run(
     everything off at once.
     """
     from annealscope.controller.cli import verbs
+    from annealscope.controller.session.options import RunOptions
 
-    verbs.run(protocol, rig, out, seed, speed, compression, report)
+    verbs.run(protocol, rig, RunOptions(out, seed, speed, compression, parks), report)
+
+
+@app.command("continue")
+def carry_on(
+    folder: RunDir,
+    parks: Annotated[str, typer.Option(help="At the next park: end, or through.")] = "auto",
+    report: Annotated[bool, typer.Option(help="Write the report at the end.")] = True,
+) -> None:
+    """Go on with a run that was parked, and write the report."""
+    from annealscope.controller.cli import verbs
+
+    verbs.carry_on(folder, parks, report)
 
 
 @app.command()
@@ -87,6 +125,38 @@ def status(folder: RunDir, as_json: Json = False) -> None:
     from annealscope.controller.cli import verbs
 
     verbs.status(folder, as_json)
+
+
+@app.command()
+def pause(folder: RunDir) -> None:
+    """Ask a live run to pause: the heater keeps the temperature it has, the beam is blanked."""
+    from annealscope.controller.cli import verbs
+
+    verbs.request(folder, "pause")
+
+
+@app.command()
+def resume(folder: RunDir) -> None:
+    """Let a paused or suspended run go on, or answer its prompt."""
+    from annealscope.controller.cli import verbs
+
+    verbs.request(folder, "resume")
+
+
+@app.command()
+def skip(folder: RunDir) -> None:
+    """End the present step properly and go on with the next."""
+    from annealscope.controller.cli import verbs
+
+    verbs.request(folder, "skip")
+
+
+@app.command()
+def park(folder: RunDir) -> None:
+    """Ask a live run to cool down, switch off and end, for `annealscope continue` to go on."""
+    from annealscope.controller.cli import verbs
+
+    verbs.request(folder, "park")
 
 
 @app.command()

@@ -6,7 +6,8 @@ import signal
 import sys
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING, Any
@@ -19,6 +20,10 @@ from annealscope.controller.session.prepare import Prepared, prepare
 
 if TYPE_CHECKING:
     from annealscope.controller.engine.commands import CommandQueue
+    from annealscope.controller.engine.outcome import Outcome
+    from annealscope.controller.engine.ports import Observer
+    from annealscope.controller.planning import Plan
+    from annealscope.controller.session.options import RunOptions
 
 
 STOP_SIGNALS = ("SIGINT", "SIGTERM", "SIGHUP", "SIGBREAK")
@@ -48,43 +53,84 @@ def validate(protocol_name: str, rig_name: str, as_json: bool) -> None:
     typer.echo(f"{plan.name}: valid for rig {plan.rig}, {len(plan.steps)} steps, {plan.frames} frames")
 
 
-def plan(protocol_name: str, rig_name: str, as_json: bool) -> None:
+def init(file: Path) -> None:
+    """Write a protocol to start from."""
+    from annealscope.controller.config.template import template
+
+    try:
+        with file.open("x", encoding="utf-8") as new:
+            new.write(template())
+    except FileExistsError:
+        message = f"{file} exists and is left alone; give another name"
+        raise RunError(message, ExitCode.USAGE) from None
+    except OSError as error:
+        raise RunError(f"{file} cannot be written: {error.strerror}", ExitCode.USAGE) from None
+    typer.echo(f"{file}: edit it, then: annealscope plan {file}")
+
+
+def plan(protocol_name: str, rig_name: str, picture: Path | None, as_json: bool) -> None:
     """Show the plan; a plan that cannot be run is shown too, and refused."""
     prepared = prepare(protocol_name, rig_name, Path.cwd())
     if as_json:
         typer.echo(plan_to_json(prepared.plan))
     else:
-        from rich.console import Console
-
-        from annealscope.controller.planning.table import render
-
-        render(prepared.plan, Console())
+        _show_plan(prepared.plan)
+    if picture is not None:
+        _draw_plan(prepared.plan, picture)
     prepared.check()
 
 
-def run(
-    protocol_name: str,
-    rig_name: str,
-    out: Path | None,
-    seed: int,
-    speed: str,
-    compression: str,
-    with_report: bool,
-) -> None:
-    """Carry out a protocol; exits with the code of its outcome."""
-    from annealscope.controller.cli.progress import view_for
-    from annealscope.controller.engine.commands import CommandQueue
-    from annealscope.controller.session.run import RunOptions, carry_out, default_folder
+def _show_plan(plan: "Plan") -> None:
+    from rich.console import Console
 
-    prepared = prepare(protocol_name, rig_name, out or Path.cwd())
+    from annealscope.controller.planning import card, table
+
+    console = Console()
+    table.render(plan, console)
+    console.print()
+    card.render(plan, console)
+
+
+def _draw_plan(plan: "Plan", path: Path) -> None:
+    from annealscope.controller.planning.picture import draw
+
+    try:
+        draw(plan, path)
+    except OSError as error:
+        raise RunError(f"{path} cannot be written: {error.strerror}", ExitCode.USAGE) from None
+    except ValueError as error:  # matplotlib's word for a suffix that it does not know
+        raise RunError(f"{path}: {error}", ExitCode.USAGE) from None
+    sys.stderr.write(f"picture: {path}\n")
+
+
+def run(protocol_name: str, rig_name: str, options: "RunOptions", with_report: bool) -> None:
+    """Carry out a protocol; exits with the code of its outcome."""
+    from annealscope.controller.session.options import default_folder
+    from annealscope.controller.session.run import carry_out
+
+    prepared = prepare(protocol_name, rig_name, options.folder or Path.cwd())
     prepared.check()
     _print_warnings(prepared)
-    folder = out or default_folder(prepared.protocol)
-    options = RunOptions(folder, seed, speed, compression)
+    folder = options.folder or default_folder(prepared.protocol)
+    _conduct(folder, partial(carry_out, prepared, replace(options, folder=folder)), with_report)
+
+
+def carry_on(folder: Path, parks: str, with_report: bool) -> None:
+    """Go on with a parked run; exits with the code of its outcome."""
+    from annealscope.controller.session.run import carry_on as go_on
+
+    _conduct(folder, partial(go_on, folder, parks), with_report)
+
+
+def _conduct(folder: Path, conduct: "Callable[[CommandQueue, Observer], Outcome]", with_report: bool) -> None:
+    """Run with a view on the terminal and Ctrl-C as commands, then report."""
+    from annealscope.controller.cli.progress import view_for
+    from annealscope.controller.engine.commands import CommandQueue
+
     commands, view = CommandQueue(), view_for()
     restore = _catch_interrupts(commands)
     try:
-        outcome = carry_out(prepared, options, commands, view.show)
+        outcome = conduct(commands, view.show)
     finally:
         view.close()
         restore()
@@ -117,13 +163,13 @@ def request(folder: Path, command: str) -> None:
     """Ask a live run for something."""
     from annealscope.controller.client import RunClient
 
-    getattr(RunClient(folder), command)()
+    RunClient(folder).command(command)
     typer.echo(f"{command}: accepted")
 
 
 def analyze(source: str, output: Path | None, options: StackOptions, as_json: bool) -> None:
     """Compute again, and print what came out."""
-    from annealscope.controller.cli.analyze import NO_RELAXATION, analyze_record, analyze_stack
+    from annealscope.controller.cli.analyze import analyze_record, analyze_stack
 
     path, file = Path(source), Path(source.partition("::")[0])
     if not (file.is_file() or file.is_dir()):
@@ -136,8 +182,8 @@ def analyze(source: str, output: Path | None, options: StackOptions, as_json: bo
             typer.echo(row)
     if as_json:
         _print_json([row.as_json() for row in rows])
-    if not any(row.relaxes for row in rows):
-        raise RunError(f"{source}: no relaxation time came out: {NO_RELAXATION}", ExitCode.INCOMPLETE)
+    if not any(row.found for row in rows):
+        raise RunError(f"{source}: nothing came out: {rows[0]}", ExitCode.INCOMPLETE)
 
 
 def report(folder: Path) -> None:

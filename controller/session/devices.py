@@ -3,12 +3,18 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from annealscope.controller.config.rig import RigConfig, Simulation
+from annealscope.controller.config.rig import CameraConfig, RigConfig, Simulation
 from annealscope.controller.errors import ExitCode, RunError
+from annealscope.controller.planning import AcquireStep
 from annealscope.drivers.clock import Clock
 from annealscope.drivers.interfaces import Camera, Holder, Microscope
 from annealscope.simulators import WorldSpec, simulated_rig
+from annealscope.simulators.camera_spec import CameraFaults, CameraSpec
+from annealscope.simulators.glass import State
+from annealscope.simulators.nanobeam import truth_fem
+from annealscope.simulators.patterns import PatternSpec
 from annealscope.simulators.world import World
+from annealscope.simulators.world_spec import Heterogeneity
 
 SIMULATED = "simulated"
 
@@ -23,21 +29,49 @@ class Devices:
     world: World | None = None
     """What is behind them, when they are simulated: it knows the truth."""
 
-    def truth(self, temperature_K: float) -> dict[str, float] | None:
-        """Return the planted relaxation at a temperature, or None for a real specimen."""
-        if self.world is None:
+    def truth(self, step: AcquireStep, t_start_s: float) -> dict[str, float] | None:
+        """Return what a perfect analysis of an acquisition would find; None for a real specimen."""
+        if self.world is None or step.hold == 0 or step.method == "diffraction":
             return None
-        tau_s, beta = self.world.truth(temperature_K)
-        return {"tau_s": tau_s, "beta": beta}
+        if step.method == "ecm":
+            return self.world.truth_ecm(t_start_s, step.frames * step.period_s)
+        probe_nm = step.setup.optics.probe_nm if step.setup.optics else None
+        return None if probe_nm is None else truth_fem(self.world, probe_nm, t_start_s)
 
 
-def make_devices(rig: RigConfig, clock: Clock, seed: int) -> Devices:
-    """Make the devices that a rig names; nothing is opened yet. Raises RunError for a driver nobody has."""
+def make_devices(rig: RigConfig, clock: Clock, seed: int, state: str = "as-cast") -> Devices:
+    """Make the devices that a rig names; nothing is opened yet.
+
+    Parameters
+    ----------
+    rig
+        The laboratory.
+    clock
+        The run's clock.
+    seed
+        Of the simulated world.
+    state
+        Of the specimen, as the protocol says; a simulated one that is not annealed is as cast.
+
+    Raises
+    ------
+    RunError
+        For a driver that nobody has.
+    """
     _check_drivers(rig)
-    (name,) = rig.cameras
-    material = _simulation(rig).material
-    simulated = simulated_rig(world_spec(rig), clock=clock, seed=seed, glass=material)
-    return Devices(simulated.holder, simulated.microscope, {name: simulated.camera}, simulated.world)
+    simulated = simulated_rig(
+        world_spec(rig),
+        clock=clock,
+        seed=seed,
+        glass=_simulation(rig).material,
+        state=_state(state),
+        patterns=_patterns(rig),
+    )
+    return Devices(simulated.holder, simulated.microscope, simulated.cameras, simulated.world)
+
+
+def _state(state: str) -> State:
+    return "annealed" if state == "annealed" else "as-cast"
 
 
 def _simulation(rig: RigConfig) -> Simulation:
@@ -54,28 +88,55 @@ def _check_drivers(rig: RigConfig) -> None:
         if driver != SIMULATED:
             message = f"rig {rig.name}: {place}.driver: there is no driver {driver!r}; known: {SIMULATED}"
             raise RunError(message, ExitCode.DEVICE)
-    if len(rig.cameras) != 1:
-        message = f"rig {rig.name}: cameras: a simulated rig has one camera, this names {len(rig.cameras)}"
+    imaging = [name for name, camera in rig.cameras.items() if camera.kind == "imaging"]
+    if len(imaging) != 1:
+        message = f"rig {rig.name}: cameras: a simulated rig has one imaging camera, this has {len(imaging)}"
         raise RunError(message, ExitCode.INVALID_INPUT)
 
 
 def world_spec(rig: RigConfig) -> WorldSpec:
     """Return the simulated experiment that a rig file describes. Raises RunError for a rig without one."""
     simulation = _simulation(rig)
-    (camera,) = rig.cameras.values()
+    heterogeneity = simulation.heterogeneity
     return WorldSpec(
-        frame_shape=camera.shape,
-        pixel_nm=camera.pixel_nm,
+        cameras=tuple(_camera_spec(name, camera, simulation) for name, camera in rig.cameras.items()),
         aperture_per_nm=rig.microscope.aperture_per_nm,
         dose_rate_e_per_nm2_s=simulation.dose_rate_per_nm2_s,
         dark_field_fraction=simulation.dark_field_fraction,
         contrast=simulation.contrast,
-        gain_counts_per_e=camera.gain_counts_per_e,
-        offset_counts=camera.offset_counts,
-        read_noise_e=camera.read_noise_e,
+        heterogeneity=(
+            Heterogeneity(heterogeneity.sigma, heterogeneity.length_nm) if heterogeneity else Heterogeneity()
+        ),
         overshoot_K=simulation.overshoot_K,
         walk_nm_per_sqrt_s=simulation.walk_nm,
         vibration_nm=simulation.vibration_nm,
         image_shift_matrix=rig.calibration.image_shift_matrix,
         shift_range_nm=rig.calibration.image_shift_range_nm,
+    )
+
+
+def _camera_spec(name: str, camera: CameraConfig, simulation: Simulation) -> CameraSpec:
+    faults = simulation.camera_faults
+    return CameraSpec(
+        name=name,
+        kind="imaging" if camera.kind == "imaging" else "diffraction",
+        shape=camera.shape,
+        pixel_nm=camera.pixel_nm,
+        pixel_per_nm=camera.pixel_per_nm,
+        gain_counts_per_e=camera.gain_counts_per_e,
+        offset_counts=camera.offset_counts,
+        read_noise_e=camera.read_noise_e,
+        faults=(
+            CameraFaults(faults.jitter_s, faults.drop_rate, faults.duplicate_rate)
+            if faults
+            else CameraFaults()
+        ),
+    )
+
+
+def _patterns(rig: RigConfig) -> PatternSpec:
+    ellipse = rig.calibration.ellipse
+    return PatternSpec(
+        ellipse=(ellipse.ratio, ellipse.angle_deg) if ellipse else (1.0, 0.0),
+        numbers=_simulation(rig).material,
     )

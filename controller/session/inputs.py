@@ -11,6 +11,7 @@ from annealscope.controller.journal import Journal
 from annealscope.controller.planning import plan_to_json
 from annealscope.controller.record.durable import write_atomically
 from annealscope.controller.record.runfolder import RunFolder
+from annealscope.controller.session.parked import ParkedRun
 from annealscope.controller.session.prepare import Prepared
 
 RECORDED_PACKAGES = ("annealscope", "numpy", "scipy", "numba", "h5py", "pyzmq", "pydantic", "transitions")
@@ -34,6 +35,16 @@ def journal_start(journal: Journal, prepared: Prepared, run: str, seed: int, spe
         seed=seed,
         version=importlib.metadata.version("annealscope"),
         clock=speed,
+    )
+
+
+def journal_continuation(journal: Journal, parked: ParkedRun) -> None:
+    """Write that a parked run goes on."""
+    journal.write(
+        "run_continued",
+        version=importlib.metadata.version("annealscope"),
+        clock=parked.options["speed"],
+        parked_at=parked.ended.isoformat(timespec="milliseconds"),
     )
 
 
