@@ -34,7 +34,9 @@ def add_hold(
     recording.close("complete")
 
 
-def scan(run: RunFolder, hold: int, temperature_degC: float, probe_nm: float, V_max: float) -> None:
+def scan(
+    run: RunFolder, hold: int, temperature_degC: float, probe_nm: float, V_max: float, **changes: Any
+) -> None:
     peak = {"V_max": V_max, "sigma_V_max": 0.002, "height_above_base": 0.9 * V_max, "k_per_nm": 4.27}
     entries = [
         entry("fem", None, signal="V_corrected", axes=["k"]),
@@ -42,7 +44,8 @@ def scan(run: RunFolder, hold: int, temperature_degC: float, probe_nm: float, V_
         entry("fem/V_corrected", np.full(K_PER_NM.shape, V_max)),
         entry("fem/peaks/first", None, **peak, flags=0),
     ]
-    add_hold(run, hold, f"{hold:02d}_fem", temperature_degC, entries, method="fem", probe_nm=probe_nm)
+    name = f"{hold:02d}_fem"
+    add_hold(run, hold, name, temperature_degC, entries, method="fem", probe_nm=probe_nm, **changes)
 
 
 def rings(run: RunFolder, hold: int, temperature_degC: float, sharp: float, skip: int = 0) -> None:
@@ -106,6 +109,34 @@ def test_variance_against_temperature_is_of_one_probe_size(run: RunFolder) -> No
         assert np.isnan(table["k_errors"]).all()
         assert table["probe_nm"][()] == 0.91
         assert "fem" not in file["entry"]
+
+
+def in_region(thickness: float) -> dict[str, Any]:
+    return {"region": {"number": 1, "position_nm": [0.0, 0.0], "thickness": thickness}}
+
+
+def test_variance_is_also_given_at_one_thickness(run: RunFolder) -> None:
+    """V is inverse to the thickness: 0.14 at 0.6 and 0.12 at 0.7 mean free paths are the same structure."""
+    scan(run, 1, 25.0, 0.91, 0.14, settings=in_region(0.6))
+    scan(run, 2, 150.0, 0.91, 0.12, settings=in_region(0.7))
+    write_run_file(run)
+    with h5py.File(run.run_file, "r") as file:
+        table = file["entry/V_of_T"]
+        np.testing.assert_allclose(table["V_scaled"], 0.084 / 0.65)
+        np.testing.assert_allclose(table["V_scaled_errors"], [0.002 * 0.6 / 0.65, 0.002 * 0.7 / 0.65])
+        np.testing.assert_array_equal(table["V_max"], [0.14, 0.12])
+        assert table["scaled_to_thickness"][()] == pytest.approx(0.65)
+
+
+def test_a_probe_series_is_brought_to_one_thickness(run: RunFolder) -> None:
+    for hold, R in enumerate(PROBES_NM, start=1):
+        thickness = 0.6 + 0.02 * hold
+        scan(run, hold, 25.0, R, line(R) * 0.69 / thickness, settings=in_region(thickness))
+    write_run_file(run)
+    with h5py.File(run.run_file, "r") as file:
+        found = file["entry/fem/pair_persistence"].attrs
+        assert found["scaled_to_thickness"] == pytest.approx(0.69)
+        assert found["length_nm"] == pytest.approx(np.sqrt(M / C) / (2 * np.pi), rel=1e-6)
 
 
 PROBES_NM = (0.8, 1.05, 1.3, 1.5, 1.9, 2.5, 3.5, 5.0)

@@ -151,10 +151,17 @@ def test_relaxation_may_be_off_by_four_times_the_error_scale(share: float, verdi
 
 @pytest.mark.parametrize(("share", "verdict"), [(0.99, "pass"), (1.01, "fail"), (-1.01, "fail")])
 def test_variance_may_be_off_by_three_errors_and_a_hundredth(share: float, verdict: str) -> None:
-    V = 0.13 * (1 + share * (3 * 0.002 / 0.13 + 0.01))
+    scale = 1.6 / np.sqrt(100 * 11 * 4.27 * 0.91 / 0.61)
+    V = 0.13 * (1 + share * (3 * scale + 0.01))
     variance = Variance(np.arange(2.0), np.ones(2), peaks={"first": Peak(4.27, V, 0.004, 0.002)})
     hold = HoldSummary(
-        1, "01_fem", method="fem", variance=variance, pattern_truth=PatternTruth(0.13, 4.27, 0.4)
+        1,
+        "01_fem",
+        method="fem",
+        frames=100,
+        probe_nm=0.91,
+        variance=variance,
+        pattern_truth=PatternTruth(0.13, 4.27, 0.4),
     )
     first, place, ratio = checks([hold])
     assert (first.verdict, place.verdict, ratio.verdict) == (verdict, "pass", "not judged")

@@ -8,7 +8,11 @@ import numpy as np
 
 from annealscope.analysis.diffraction import RingComparison, compare_rings
 from annealscope.analysis.values import FloatArray, InvalidData, Result, Results
-from annealscope.controller.offline.probe_series import FIRST_PEAK, probe_series_results
+from annealscope.controller.offline.probe_series import (
+    FIRST_PEAK,
+    common_thickness,
+    probe_series_results,
+)
 from annealscope.controller.offline.tables import ByTemperature
 from annealscope.controller.record.holdresults import HoldResults
 
@@ -26,13 +30,21 @@ def V_of_T(scans: list[HoldResults]) -> Results:
     if not sizes:
         return {}
     probe_nm = sizes.most_common(1)[0][0]
-    table = ByTemperature("V_of_T", [hold for hold in scans if hold.info.probe_nm == probe_nm])
+    chosen = [hold for hold in scans if hold.info.probe_nm == probe_nm]
+    to_common, thickness = common_thickness(chosen)
+    factor = dict(zip(chosen, to_common.tolist(), strict=True))
+    table = ByTemperature("V_of_T", chosen)
     table.add("V_max", _peak("V_max"), long_name="normalised variance at the first peak")
     table.add("V_max_errors", _peak("sigma_V_max"))
+    scaled = "the same at the mean thickness, V being inverse to it"
+    table.add("V_scaled", lambda hold: factor[hold] * _peak("V_max")(hold), long_name=scaled)
+    table.add("V_scaled_errors", lambda hold: factor[hold] * _peak("sigma_V_max")(hold))
+    table.add("thickness", lambda hold: hold.thickness, long_name="in inelastic mean free paths")
     table.add("height", _peak("height_above_base"), long_name="height of the first peak above its base")
     table.add("k", _peak("k_per_nm"), "1/nm")
     table.add("k_errors", _peak("sigma_k_per_nm"), "1/nm")
-    results = table.results("V_max", ["height"])
+    results = table.results("V_max", ["V_scaled", "height"])
+    results["V_of_T/scaled_to_thickness"] = Result(np.array(thickness))
     if probe_nm is not None:
         results["V_of_T/probe_nm"] = Result(np.array(probe_nm), "nm")
     return results

@@ -44,6 +44,19 @@ def probe_series(scans: list[HoldResults]) -> Iterator[list[HoldResults]]:
         yield series
 
 
+def common_thickness(scans: list[HoldResults]) -> tuple[FloatArray, float]:
+    """Return the factors that bring V of each scan to the mean thickness, and that thickness.
+
+    V is inverse to the thickness (docs/methods/order.md). Where one is not known, nothing is scaled: all
+    factors are 1 and the thickness is NaN.
+    """
+    thickness = np.array([scan.thickness for scan in scans], dtype=np.float64)
+    if not np.isfinite(thickness).all():
+        return np.ones(len(scans)), float("nan")
+    mean = float(thickness.mean())
+    return thickness / mean, mean
+
+
 def _continues(series: list[HoldResults], hold: HoldResults) -> bool:
     same_setpoint = hold.info.setpoint_K == series[0].info.setpoint_K
     return same_setpoint and hold.info.probe_nm not in [other.info.probe_nm for other in series]
@@ -52,11 +65,16 @@ def _continues(series: list[HoldResults], hold: HoldResults) -> bool:
 def _results_of(series: list[HoldResults], suffix: str) -> Results:
     ordered = sorted(series, key=lambda hold: hold.info.probe_nm or 0.0)
     R = np.array([hold.info.probe_nm for hold in ordered], dtype=np.float64)
+    to_common, thickness = common_thickness(ordered)
     V, sigma = (
-        np.array([float(hold.attrs(FIRST_PEAK).get(name, np.nan)) for hold in ordered])
+        np.array([float(hold.attrs(FIRST_PEAK).get(name, np.nan)) for hold in ordered]) * to_common
         for name in ("V_max", "sigma_V_max")
     )
-    words = {"holds": [hold.name for hold in ordered], "setpoint_K": ordered[0].info.setpoint_K}
+    words = {
+        "holds": [hold.name for hold in ordered],
+        "setpoint_K": ordered[0].info.setpoint_K,
+        "scaled_to_thickness": thickness,
+    }
     try:
         plot, line = stratton_voyles(R, V, sigma), pair_persistence(R, V, sigma)
     except InvalidData:  # errors of V are missing, say: there is nothing to draw

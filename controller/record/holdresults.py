@@ -44,6 +44,12 @@ class HoldResults:
             return float(np.nanmean(measured))
         return self.info.setpoint_K - ZERO_CELSIUS_K
 
+    @property
+    def thickness(self) -> float:
+        """Thickness of the region in inelastic mean free paths; NaN when it is not known."""
+        thickness = self.info.settings.get("region", {}).get("thickness")
+        return float("nan") if thickness is None else float(thickness)
+
     def attrs(self, path: str) -> dict[str, Any]:
         """Return the attributes of a result; empty when there is no such result."""
         node = self._entry.get(path)

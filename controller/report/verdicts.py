@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from annealscope.analysis.precision import error_scale
+from annealscope.analysis.variance import variance_error_scale
 from annealscope.controller.report.style import Table
 from annealscope.controller.report.summary import Fit, HoldSummary, Truth
 from annealscope.controller.report.summary_patterns import NOT_A_NUMBER, PatternTruth, Peak, Variance
@@ -14,7 +15,7 @@ ECM_SIGMAS, TAU_BIAS, BETA_BIAS = 4.0, 0.03, 0.02
 """Standard errors that a relaxation may be off by, and what is left of the bias of a finite record."""
 
 FEM_SIGMAS, VARIANCE_BIAS = 3.0, 0.01
-"""The same for the height of the first peak of V(k)."""
+"""The same for the height of the first peak of V(k), in standard errors that so many patterns should have."""
 
 PEAK_TOLERANCE_PER_NM, RATIO_TOLERANCE = 0.02, 0.04
 """What position and ratio of the peaks may be off by."""
@@ -103,10 +104,11 @@ def _relaxation(hold: HoldSummary, fit: Fit | None, truth: Truth) -> Iterable[Ch
 
 def _variance(hold: HoldSummary, variance: Variance | None, truth: PatternTruth) -> Iterable[Check]:
     peak = (variance.peaks.get("first") if variance else None) or Peak(NOT_A_NUMBER, NOT_A_NUMBER)
+    scale = float(variance_error_scale(max(hold.frames, 1), truth.k0_per_nm, hold.probe_nm))
     yield _check(
         hold, "V_max", "", value=peak.V_max, sigma=peak.sigma_V_max, truth=truth.V_max,
         off_by=peak.V_max / truth.V_max - 1,
-        tolerance=FEM_SIGMAS * peak.sigma_V_max / truth.V_max + VARIANCE_BIAS, flagged=peak.flagged,
+        tolerance=FEM_SIGMAS * scale + VARIANCE_BIAS, flagged=peak.flagged,
     )  # fmt: skip
     if variance is None:
         return
