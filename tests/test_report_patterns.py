@@ -21,11 +21,9 @@ from annealscope.controller.report import cells
 from annealscope.controller.report.captions import patterns
 from annealscope.controller.report.figures_fem import figure_variance
 from annealscope.controller.report.figures_probes import figure_pair_persistence, figure_stratton_voyles
+from annealscope.controller.report.figures_relaxation import figure_relaxation
 from annealscope.controller.report.figures_rings import figure_profile
-from annealscope.controller.report.figures_temperature import (
-    figure_tau_of_temperature,
-    figure_variance_of_temperature,
-)
+from annealscope.controller.report.figures_temperature import figure_variance_of_temperature, points_of
 from annealscope.controller.report.ledger import MOST_LOSSES, ledger
 from annealscope.controller.report.load import load_run
 from annealscope.controller.report.load_dose import load_dose
@@ -132,7 +130,7 @@ def test_the_verdict_on_the_thickness_is_below_the_map(tmp_path: Path) -> None:
 
 def relaxed(tau_s: float, beta: float = 0.7) -> HoldSummary:
     return HoldSummary(
-        2, "02_ecm", fits={"corrected": Fit(tau_s, beta)}, truth=Truth(500.0, 0.7),
+        2, "02_ecm", setpoint_K=373.15, fits={"corrected": Fit(tau_s, beta)}, truth=Truth(500.0, 0.7),
         segment_slots=(7000,), period_s=2.0, correlation=Correlation(np.ones(1), {}, n_speckles=400),
     )  # fmt: skip
 
@@ -184,10 +182,10 @@ def test_published_numbers_are_those_of_the_file_and_only_for_its_alloy() -> Non
 
 
 def test_published_numbers_are_drawn_beside_the_measured_ones(tmp_path: Path) -> None:
-    (hold,) = written(tmp_path, SCAN)
+    scans = points_of(written(tmp_path, SCAN, FakePatterns(2, 150, side=32)))
     for figure, plain in (
-        (figure_tau_of_temperature([relaxed(500)], load_paper()), figure_tau_of_temperature([relaxed(500)])),
-        (figure_variance_of_temperature([hold], load_paper()), figure_variance_of_temperature([hold])),
+        (figure_relaxation([relaxed(500)], load_paper()), figure_relaxation([relaxed(500)])),
+        (figure_variance_of_temperature(scans, load_paper()), figure_variance_of_temperature(scans)),
     ):
         labels = figure.axes[0].get_legend_handles_labels()[1]
         assert any("published" in label for label in labels)

@@ -14,7 +14,7 @@ from annealscope.controller.record.holdfile import HoldWriter
 from annealscope.controller.report import cells
 from annealscope.controller.report.figures_hold import figure_g2
 from annealscope.controller.report.figures_map import figure_tau_map
-from annealscope.controller.report.figures_temperature import figure_tau_of_temperature
+from annealscope.controller.report.figures_relaxation import figure_relaxation
 from annealscope.controller.report.load import load_run
 from annealscope.controller.report.load_hold import load_hold
 from annealscope.controller.report.summary import REASONS, Correlation, Fit, HoldSummary, Truth
@@ -95,7 +95,7 @@ def test_flags_reach_the_page_and_the_figures(tmp_path: Path) -> None:
     folder = FakeRun(tmp_path / "run", holds=(hold,)).write()
     (summary,) = load_run(folder).holds
     assert summary.fits["corrected"].flags == FitFlag.TOO_SLOW
-    series = figure_tau_of_temperature([summary]).axes[0]
+    series = figure_relaxation([summary]).axes[0]
     assert "corrected, flagged" in series.get_legend_handles_labels()[1]
     labels = figure_g2(summary).axes[0].get_legend_handles_labels()[1]
     assert any("too slow" in label for label in labels)
@@ -129,6 +129,7 @@ def test_frames_lost_after_the_last_recorded_one_are_counted(finished: Path, tmp
         ("ecm at 100 degC", 373.15, "ecm at 100 °C"),
         ("as cast", 373.15, "100 °C · as cast"),
         ("", 373.65, "100.5 °C · 02_ecm"),
+        ("", float("nan"), "02_ecm"),
     ],
 )
 def test_a_heading_has_the_temperature_once(title: str, setpoint_K: float, heading: str) -> None:

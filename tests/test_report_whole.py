@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from run_folder import DOSE_LIMIT_PER_NM2, NIGHT_S, PAUSE_S, FakeRun, whole_experiment
 
+from annealscope.controller.report.apart import told_apart
 from annealscope.controller.report.digest import run_digest
 from annealscope.controller.report.load import load_run
 from annealscope.controller.report.overview import rows, stays
@@ -81,7 +82,9 @@ def test_the_first_table_has_one_line_for_each_temperature(run: RunSummary) -> N
 def test_a_method_used_twice_at_a_temperature_has_two_lines(run: RunSummary) -> None:
     scan = run.holds[0]
     again = replace(scan, ordinal=2, name="02_fem_25C", probe_nm=2.0)
-    assert [row.temperature.text for row in rows([scan, again])] == ["25 °C", "25 °C"]
+    assert [row.temperature.text for row in rows(told_apart([scan, again]))] == [
+        "25 °C · probe 0.91 nm", "25 °C · probe 2 nm",
+    ]  # fmt: skip
 
 
 def test_nights_and_pauses_are_as_long_as_they_were(run: RunSummary) -> None:

@@ -1,11 +1,12 @@
 """What is said below the figures."""
 
+from annealscope.controller.report.across import DOSE_RATE, TEMPERATURE, Across
 from annealscope.controller.report.numbers import pm, sentence
 from annealscope.controller.report.paper import Paper
 from annealscope.controller.report.summary import HoldSummary
-from annealscope.controller.report.summary_run import ProbeSeries
+from annealscope.controller.report.summary_run import ProbeSeries, ScaledVariance
 
-TEMPERATURE = (
+COURSE = (
     "The run as it was carried out. Above: what was acquired, and when the plan stood still (violet: paused, "
     "red: suspended by a guard, yellow: waiting for the operator, grey: parked); red triangles: frames lost "
     "or not used. Below: set and measured temperature."
@@ -38,13 +39,26 @@ RINGS = (
     f"Mean of the patterns of the area, logarithmic. Sharp spots or thin rings would be crystals. {CLIPPED}"
 )
 STRATTON_VOYLES = (
-    "Variance at the first peak against the inverse square of the probe size R. It is largest where the "
-    "probe is about as large as the ordered regions."
+    "Variance at the first peak against the inverse square of the probe size R (FWHM), all at the mean "
+    "thickness of the places. It is largest where the probe is about as large as the ordered regions."
+)
+PUBLISHED = {
+    TEMPERATURE.key: "Table 1 of the paper on {0}, 25 °C at a third of the dose rate of the others",
+    DOSE_RATE.key: "the row of Table 1 of the paper on {0} that is at this temperature, at its dose rate",
+}
+TRUTH = (
+    " Truth: what an unbiased analysis of the simulated frames should find. The glass is built on the "
+    "published values at their dose rates; times that differ over the image and grow with age set it apart."
+)
+POWER = (
+    " The line is the power p of the dose rate that fits the corrected times; 0 would be a glass "
+    "that does not feel the beam, −1 one whose rate is proportional to it; its error "
+    "is that of the times, not of the places, which may differ."
 )
 
 
-def tau_of_temperature(paper: Paper | None, simulated: bool) -> str:
-    """Return the caption of the relaxation times against temperature."""
+def relaxation(what: Across, paper: Paper | None, simulated: bool) -> str:
+    """Return the caption of the relaxation times against what changes."""
     text = (
         "Relaxation time and stretching exponent of every hold. Believe the corrected values (± one "
         "standard deviation): their model contains the finite length of the record. Hollow grey squares "
@@ -53,21 +67,25 @@ def tau_of_temperature(paper: Paper | None, simulated: bool) -> str:
         "them read short, the more so the fewer relaxation times fit into the record. Their error is this "
         "bias, so none is drawn."
     )
-    if paper is None:
+    if what is DOSE_RATE:
+        text += POWER
+    if paper is None or what.key not in PUBLISHED:
         return text
-    truth = " The simulated glass takes them as its truth at the published dose rates." if simulated else ""
-    return (
-        f"{text} Published: Table 1 of the paper on {paper.material}, 25 °C at a third of the dose rate of "
-        f"the others; an estimate from finite records too.{truth}"
-    )
+    table = PUBLISHED[what.key].format(paper.material)
+    return f"{text} Published: {table}; an estimate from finite records too.{TRUTH if simulated else ''}"
 
 
-def variance_of_temperature(paper: Paper | None) -> str:
+def variance_of_temperature(paper: Paper | None, scaled: ScaledVariance | None, probe_nm: float) -> str:
     """Return the caption of the variance against temperature."""
     text = (
-        "Height of the first peak of V(k), base included, noise subtracted, with its jackknife error over "
-        "the rows of the scan."
+        f"Height of the first peak of V(k) with a probe of {probe_nm:g} nm, base included, noise subtracted, "
+        "with its jackknife error over the rows of the scan."
     )
+    if scaled is not None:
+        text += (
+            f" V is inverse to the thickness, and every scan has a fresh place: all are brought to "
+            f"{scaled.thickness:.2f} mean free paths, the truth too; small and grey, as measured."
+        )
     if paper is None:
         return text
     return (
@@ -83,7 +101,8 @@ def pair_persistence(series: ProbeSeries) -> str:
     why = f" {sentence(str(series.numbers['why']))}" if series.numbers.get("why") else ""
     return (
         "Q²/V against Q², with Q = 0.61/R. Slope m and intercept c of the line through the probes larger "
-        f"than the one of the largest variance give the pair-persistence length Λ = √(m/c)/2π.{why}"
+        "than the one of the largest variance (filled) give the pair-persistence length Λ = √(m/c)/2π; "
+        f"for smaller ones (hollow) the line does not hold.{why}"
     )
 
 
@@ -107,8 +126,8 @@ def patterns(hold: HoldSummary) -> str:
     return (
         "Left: mean of all patterns, logarithmic. Middle: normalised variance of each pixel over the "
         "positions of the probe, noise included; bright speckle on the rings is order over medium range. "
-        f"{CLIPPED} Right: annular dark-field signal at each position; a gradient would be one of "
-        f"thickness, which the variance takes for structure.{verdict}"
+        f"{CLIPPED} Magenta: behind the beam stop. Right: annular dark-field signal at each position; a "
+        f"gradient would be one of thickness, which the variance takes for structure.{verdict}"
     )
 
 
@@ -121,6 +140,7 @@ def profile(hold: HoldSummary) -> str:
     return (
         f"{text} Below, the sharp part of its difference from that at {compared.label}, in standard "
         "errors: broad differences (background, thickness, a glass that relaxes) are no crystals. "
+        "Dashed: what a crystal's would have to exceed. "
         f"{sentence(compared.why)}"
     )
 

@@ -10,7 +10,7 @@ from annealscope.controller.report.style import (
     BLUE,
     DOUBLE_MM,
     GREEN,
-    GREY,
+    LIGHT,
     MASKED,
     ORANGE,
     PURPLE,
@@ -32,6 +32,9 @@ PIXELS_DRAWN = 256
 SHOWN_PER_NM = (2.5, 8.5)
 """Largest range of k that the variance is drawn over; the direct beam is not of interest."""
 
+FAINTEST = 0.03
+"""Of the brightest that a logarithmic pattern shows: the rings, not what is left behind the beam stop."""
+
 PEAK_COLOURS = {"first": ORANGE, "second": PURPLE}
 
 
@@ -40,7 +43,7 @@ def draw_pattern(axes: Axes, image: PatternImage, label: str, log: bool) -> None
     value = shrink(image.value, PIXELS_DRAWN)
     pixel = image.pixel_per_nm and image.pixel_per_nm * image.value.shape[1] / value.shape[1]
     low, high = robust_limits(value)
-    norm: Normalize = LogNorm(max(low, high * 1e-4), high) if log and high > 0 else Normalize(low, high)
+    norm: Normalize = LogNorm(max(low, high * FAINTEST), high) if log and high > 0 else Normalize(low, high)
     axes.set_facecolor(MASKED if not log else "black")
     drawn = axes.imshow(value, norm=norm, cmap="magma" if log else "viridis")
     scale_bar(axes, value.shape, pixel, "nm⁻¹")
@@ -105,7 +108,7 @@ def figure_variance(hold: HoldSummary) -> Figure:
     shown = _shown(variance)
     k = variance.k_per_nm[shown]
     if variance.naive is not None:
-        axes.plot(k, variance.naive[shown], color=GREY, lw=0.8, label="with the noise")
+        axes.plot(k, variance.naive[shown], color=LIGHT, lw=2.4, label="with the noise")
     corrected = variance.corrected[shown]
     axes.plot(k, corrected, color=BLUE, label="noise subtracted ± σ")
     if variance.sigma is not None:
@@ -121,7 +124,8 @@ def figure_variance(hold: HoldSummary) -> Figure:
 
 
 def _probe(hold: HoldSummary) -> str:
-    return f"{hold.label}, probe {hold.probe_nm:g} nm" if np.isfinite(hold.probe_nm) else hold.label
+    known = np.isfinite(hold.probe_nm) and "probe" not in hold.label
+    return f"{hold.label}, probe {hold.probe_nm:g} nm" if known else hold.label
 
 
 def _shown(variance: Variance) -> FloatArray:

@@ -15,6 +15,7 @@ from annealscope.controller.report.style import (
     GAP,
     GREEN,
     INK,
+    LIGHT,
     MASKED,
     ORANGE,
     SINGLE_MM,
@@ -117,6 +118,7 @@ def figure_tau_map(hold: HoldSummary) -> Figure:
     if hold.tau_map is not None:
         _draw_map(top, hold.tau_map)
         _draw_histogram(bottom, hold, hold.tau_map)
+        figure.legend(*bottom.get_legend_handles_labels(), loc="outside lower center", ncols=3)
     return figure
 
 
@@ -142,16 +144,15 @@ def histogram(tau_map: TauMap) -> tuple[FloatArray, FloatArray]:
 def _draw_histogram(axes: Axes, hold: HoldSummary, tau_map: TauMap) -> None:
     edges, fraction = histogram(tau_map)
     axes.stairs(
-        fraction, edges, fill=True, color="#b9c3cf", label=f"{1 - tau_map.flagged_fraction:.1%} of pixels"
+        fraction, edges, fill=True, color=LIGHT, label=f"{1 - tau_map.flagged_fraction:.1%} of pixels"
     )
     for name, (tau_s, color) in _marks(hold, tau_map).items():
         style = "--" if color == GREEN else "-"
         label = f"{name}: {pm(tau_s, unit='s')}"
-        axes.axvline(tau_s, ymax=0.55, color=color, lw=1.1, ls=style, label=label)
+        axes.axvline(tau_s, color=color, lw=1.1, ls=style, label=label)
     axes.set(xscale="log", xlabel="τ of single pixels / s", ylabel="Fraction of pixels")
-    axes.set_ylim(0, 2.2 * max(fraction.max(), 1e-9))
+    axes.set_ylim(0, 1.15 * max(fraction.max(), 1e-9))
     plain_log(axes.xaxis)
-    axes.legend(loc="upper left", ncols=2, columnspacing=1.2)
 
 
 def _marks(hold: HoldSummary, tau_map: TauMap) -> dict[str, tuple[float, str]]:

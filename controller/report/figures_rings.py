@@ -4,11 +4,13 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from annealscope.analysis.diffraction import SHARP_SIGMA
 from annealscope.controller.report.figures_fem import PIXELS_DRAWN, draw_pattern
 from annealscope.controller.report.style import (
     BLUE,
+    GREEN,
     GREY,
-    ORANGE,
+    LIGHT,
     RED,
     SINGLE_MM,
     Table,
@@ -52,7 +54,7 @@ def figure_profile(hold: HoldSummary) -> Figure:
     panels[-1].set_xlabel("k / nm⁻¹")
     if hold.rings is not None:
         if compared is not None:
-            _draw(panels[0], compared.reference, GREY, compared.label)
+            _draw(panels[0], compared.reference, LIGHT, compared.label, 2.4)
             _draw_difference(panels[1], hold.rings, compared)
         _draw(panels[0], hold.rings, BLUE, hold.label)
         for ring in hold.rings.rings_per_nm:
@@ -66,15 +68,16 @@ def figure_profile(hold: HoldSummary) -> Figure:
     return figure
 
 
-def _draw(axes: Axes, profile: RingProfile, color: str, label: str) -> None:
+def _draw(axes: Axes, profile: RingProfile, color: str, label: str, width: float = 0.9) -> None:
     positive = profile.intensity > 0
-    axes.plot(profile.k_per_nm[positive], profile.intensity[positive], color=color, label=label)
+    axes.plot(profile.k_per_nm[positive], profile.intensity[positive], color=color, label=label, lw=width)
 
 
 def _draw_difference(axes: Axes, profile: RingProfile, compared: RingDifference) -> None:
     axes.axhline(0, color=GREY, lw=0.5)
-    color = RED if compared.crystalline else ORANGE
-    axes.plot(profile.k_per_nm, compared.difference, color=color, lw=0.8)
+    axes.axhline(SHARP_SIGMA, color=GREY, lw=0.7, ls=(0, (4, 3)))
+    color = RED if compared.crystalline else GREEN
+    axes.plot(profile.k_per_nm, compared.difference, color=BLUE, lw=0.8)
     verdict = "sign of crystals" if compared.crystalline else "no sign of crystals"
     axes.set_title(verdict, loc="right", fontsize=6.5, color=color)
     axes.set_ylabel("Sharp difference / σ")

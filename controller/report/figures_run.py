@@ -1,12 +1,13 @@
 """Figures of the whole run: its temperature with what was acquired, and how the plan stood still."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from itertools import groupby, pairwise
 
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from annealscope.controller.report.overview import METHODS, stays
+from annealscope.controller.report.overview import METHODS
 from annealscope.controller.report.style import (
     BLUE,
     DOUBLE_MM,
@@ -27,6 +28,12 @@ from annealscope.controller.report.summary_run import Interruption, RunSummary
 METHOD_COLOURS = {"ecm": BLUE, "fem": ORANGE, "diffraction": GREEN}
 STANDING_COLOURS = {"paused": PURPLE, "suspended": RED, "prompt": YELLOW, "parked": GREY}
 LANE_OF_STANDING = "Stood still"
+SMALLEST_SPAN_K = 2.0
+"""Of the temperature axis."""
+
+SEAM = 0.02
+"""Gap between two bars, of the length of the second, that is too small to be seen."""
+
 ROOM_FOR_A_LABEL = 0.075
 """Of the width of the figure."""
 
@@ -42,7 +49,7 @@ def figure_temperature(run: RunSummary) -> Figure:
         axes.plot(
             t, run.trace.setpoint_degC, color=ORANGE, lw=2.6, alpha=0.45, label="set", drawstyle="steps-post"
         )
-        axes.plot(t, run.trace.measured_degC, color=INK, label="measured")
+        axes.plot(t, run.trace.measured_degC, color=INK, lw=0.6, label="measured")
         axes.legend(loc="upper left", ncols=2)
         _leave_room(axes)
     for hold in run.holds:
@@ -55,8 +62,10 @@ def figure_temperature(run: RunSummary) -> Figure:
 
 
 def _leave_room(axes: Axes) -> None:
-    """Put the highest temperature well below the names in the corner."""
+    """Put the highest temperature well below the names in the corner; noise alone does not fill the axis."""
     low, high = axes.get_ylim()
+    missing = max(0.0, SMALLEST_SPAN_K - (high - low)) / 2
+    low, high = low - missing, high + missing
     axes.set_ylim(low, high + 0.18 * (high - low))
 
 
@@ -76,6 +85,7 @@ def _draw_lanes(axes: Axes, run: RunSummary, unit_s: float) -> None:
         for hold in (hold for hold in run.holds if hold.method == method):
             _band(axes, lane, *hold_span(run, hold, unit_s), METHOD_COLOURS[method])
             _losses(axes, lane, run, hold, unit_s)
+        _seams(axes, lane, [hold_span(run, hold, unit_s) for hold in run.holds if hold.method == method])
     for stretch in run.interruptions:
         start, stop = _span(run, stretch, unit_s)
         _band(axes, len(methods), start, stop, STANDING_COLOURS[stretch.state])
@@ -90,6 +100,13 @@ def _band(axes: Axes, lane: int, start: float, stop: float, color: str) -> None:
     """Draw a bar; its edge keeps the shortest acquisition visible."""
     if np.isfinite(start):
         axes.broken_barh([(start, stop - start)], (lane - 0.3, 0.6), facecolor=color, edgecolor=color, lw=0.9)
+
+
+def _seams(axes: Axes, lane: int, spans: Sequence[tuple[float, float]]) -> None:
+    """Part bars that would run into one another."""
+    for (_, stop), (start, end) in pairwise(sorted(spans)):
+        if start - stop < SEAM * (end - start):
+            axes.plot([start, start], [lane - 0.32, lane + 0.32], color="white", lw=1.4, zorder=3)
 
 
 def _losses(axes: Axes, lane: int, run: RunSummary, hold: HoldSummary, unit_s: float) -> None:
@@ -112,11 +129,12 @@ def _labels(axes: Axes, run: RunSummary, unit_s: float) -> None:
 
 
 def _stay_spans(run: RunSummary, unit_s: float) -> Iterable[tuple[float, float, str]]:
-    for stay in stays(run.holds):
-        spans = [hold_span(run, hold, unit_s) for hold in stay.holds]
+    in_order = sorted(run.holds, key=lambda hold: hold.ordinal)
+    for label, holds in groupby(in_order, key=lambda hold: hold.temperature_label):
+        spans = [hold_span(run, hold, unit_s) for hold in holds]
         start, stop = min(start for start, _ in spans), max(stop for _, stop in spans)
         if np.isfinite(start):
-            yield start, stop, stay.label
+            yield start, stop, label
 
 
 def _span(run: RunSummary, stretch: Interruption, unit_s: float) -> tuple[float, float]:

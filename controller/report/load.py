@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from annealscope.controller.journal import read_journal
+from annealscope.controller.report.apart import told_apart
 from annealscope.controller.report.compare import with_ring_differences
 from annealscope.controller.report.ledger import ledger
 from annealscope.controller.report.load_dose import load_dose
@@ -17,7 +18,7 @@ from annealscope.controller.report.load_journal import (
     outcome,
     temperature_trace,
 )
-from annealscope.controller.report.load_probes import load_probes
+from annealscope.controller.report.load_probes import load_probes, load_scaled
 from annealscope.controller.report.provenance import json_of, provenance, text_of
 from annealscope.controller.report.summary import HoldSummary, Loss
 from annealscope.controller.report.summary_run import RunSummary
@@ -38,7 +39,7 @@ def load_run(folder: Path) -> RunSummary:
     records = list(read_journal(folder / "journal.jsonl"))
     started, plan = first(records, "run_started"), json_of(folder / "plan.json")
     planned = _planned(plan)
-    holds = with_ring_differences(tuple(_holds(folder, records, planned)))
+    holds = with_ring_differences(told_apart(list(_holds(folder, records, planned))))
     standing = tuple(interruptions(records))
     end, why = outcome(records)
     stratton_voyles, pair_persistence = load_probes(folder / "run.nxs")
@@ -56,6 +57,7 @@ def load_run(folder: Path) -> RunSummary:
         holds=holds,
         holds_planned=len(planned),
         dose=load_dose(folder, records, plan),
+        scaled_variance=load_scaled(folder / "run.nxs"),
         stratton_voyles=stratton_voyles,
         pair_persistence=pair_persistence,
         protocol_text=text_of(folder / "protocol.yaml"),

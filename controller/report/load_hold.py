@@ -10,6 +10,7 @@ import h5py
 import numpy as np
 
 from annealscope.controller.report.load_ecm import ecm_parts
+from annealscope.controller.report.load_journal import number
 from annealscope.controller.report.load_patterns import diffraction_parts, fem_parts
 from annealscope.controller.report.summary import HoldSummary, Loss
 
@@ -111,7 +112,8 @@ def _open_message(entry: Any) -> dict[str, Any]:
 
 def _announced(entry: Any, message: Mapping[str, Any], opened: Mapping[str, Any]) -> dict[str, Any]:
     """Return what was said when the hold was opened; of what the journal says too, the journal's."""
-    sample = message.get("settings", {}).get("sample", {})
+    settings = message.get("settings", {})
+    sample = settings.get("sample", {})
     found = {
         key: message[key]
         for key in ("title", "setpoint_K", "frames_planned")
@@ -121,7 +123,12 @@ def _announced(entry: Any, message: Mapping[str, Any], opened: Mapping[str, Any]
     times = entry.get("instrument/detector/frame_time", ())
     if "t_settled_s" not in opened and "t_settled_s" in message and len(times):
         found["age_s"] = float(times[0]) - float(message["t_settled_s"])
-    return found | {"material": str(sample.get("name", "")), "state": str(sample.get("state", ""))}
+    return found | {
+        "material": str(sample.get("name", "")),
+        "state": str(sample.get("state", "")),
+        "acquisition": str(settings.get("acquisition", "")),
+        "dose_rate_per_nm2_s": number(settings.get("dose_rate_per_nm2_s")),
+    }
 
 
 def _timing(entry: Any, method: str, message: Mapping[str, Any], closed: Mapping[str, Any]) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""Reads from ``run.nxs`` what follows from several probe sizes."""
+"""Reads from ``run.nxs`` what follows from several scans: V at one thickness, series of probe sizes."""
 
 from collections.abc import Iterable
 from pathlib import Path
@@ -8,7 +8,7 @@ import h5py
 import numpy as np
 
 from annealscope.controller.report.load_ecm import array_of
-from annealscope.controller.report.summary_run import ProbeSeries
+from annealscope.controller.report.summary_run import ProbeSeries, ScaledVariance
 
 Series = tuple[ProbeSeries, ...]
 
@@ -21,6 +21,20 @@ def load_probes(path: Path) -> tuple[Series, Series]:
             return tuple(_all(fem, "stratton_voyles")), tuple(_all(fem, "pair_persistence"))
     except (OSError, KeyError):
         return (), ()
+
+
+def load_scaled(path: Path) -> ScaledVariance | None:
+    """Return the heights of the first peak at one thickness; None where no thickness is known."""
+    try:
+        with h5py.File(path, "r") as file:
+            table = file["entry/V_of_T"]
+            thickness = float(table["scaled_to_thickness"][()])
+            names = [str(name) for name in table["hold"].asstr()[()]]
+            V, sigma = table["V_scaled"][()].tolist(), table["V_scaled_errors"][()].tolist()
+    except (OSError, KeyError):
+        return None
+    pairs = zip(V, sigma, strict=True)
+    return ScaledVariance(thickness, dict(zip(names, pairs, strict=True))) if thickness > 0 else None
 
 
 def _all(fem: Any, stem: str) -> Iterable[ProbeSeries]:

@@ -6,14 +6,13 @@ import math
 def pm(value: float, sigma: float = math.nan, unit: str = "") -> str:
     """Write a value with its standard deviation, both to the digits that mean something.
 
-    The uncertainty keeps two digits when they are at most 35 and one otherwise (the rule of the Particle
-    Data Group), and the value ends at the same place. Without one the value has three digits, or all those
-    before the point.
+    The uncertainty keeps two digits and the value ends at the same place, so that neighbours in a table can
+    be compared. Without one the value has three digits, or all those before the point.
 
     >>> pm(512.34, 15.9, "s")
     '512 ± 16 s'
     >>> pm(0.7134, 0.0472)
-    '0.71 ± 0.05'
+    '0.713 ± 0.047'
     >>> pm(0.7134)
     '0.713'
     """
@@ -26,28 +25,47 @@ def pm(value: float, sigma: float = math.nan, unit: str = "") -> str:
     return _with_unit(" ± ".join(rounded), unit)
 
 
+def beside(value: float, sigma: float, unit: str = "") -> str:
+    """Write a value without uncertainty with the digits of one that it is compared with.
+
+    >>> beside(0.4, 0.0121)
+    '0.400'
+    """
+    if not (math.isfinite(value) and math.isfinite(sigma) and sigma > 0):
+        return pm(value, unit=unit)
+    places = _places(sigma)
+    return _with_unit(f"{round(value, places):.{max(places, 0)}f}", unit)
+
+
 def _places(sigma: float) -> int:
     """Return the decimal place at which a value with this uncertainty ends; negative left of the point."""
-    leading = math.floor(math.log10(sigma))
-    two_digits = round(sigma / 10.0 ** (leading - 1))
-    return 1 - leading if two_digits <= 35 else -leading
+    return 1 - math.floor(math.log10(sigma))
 
 
 def _with_unit(text: str, unit: str) -> str:
     return f"{text} {unit}" if unit else text
 
 
-def scientific(value: float) -> str:
-    """Write a large number with a power of ten.
+def scientific(value: float, digits: int = 2) -> str:
+    """Write a large number with a power of ten, with some digits behind the point.
 
     >>> scientific(6.16e9)
     '6.16 × 10⁹'
     """
     if not math.isfinite(value):
         return "–"
-    mantissa, exponent = f"{value:.2e}".split("e")
+    mantissa, exponent = f"{value:.{digits}e}".split("e")
     raised = str(int(exponent)).translate(str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹"))
     return f"{mantissa} × 10{raised}"
+
+
+def percent(share: float) -> str:
+    """Write a share; a small one keeps a digit.
+
+    >>> percent(0.882), percent(0.0021)
+    ('88%', '0.2%')
+    """
+    return f"{share:.1%}" if 0 < share < 0.01 else f"{share:.0%}"
 
 
 def counted(number: int, noun: str) -> str:

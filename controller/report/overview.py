@@ -6,7 +6,7 @@ from itertools import groupby, zip_longest
 
 from annealscope.controller.report import cells
 from annealscope.controller.report.cells import UNKNOWN, Cell
-from annealscope.controller.report.numbers import scientific
+from annealscope.controller.report.numbers import percent, scientific
 from annealscope.controller.report.summary import HoldSummary
 from annealscope.controller.report.summary_run import DoseLedger, RunSummary
 from annealscope.controller.report.verdicts import Check
@@ -139,7 +139,7 @@ def _largest_dose(dose: DoseLedger) -> Iterable[Fact]:
         return
     worst = max(known, key=dose.counted_per_nm2)
     share = dose.share(worst)
-    limit = f", {share:.0%} of the limit" if share >= 0 else ""
+    limit = f", {percent(share)} of the limit" if share >= 0 else ""
     kind = "bad" if share > 1 else ""
     yield Fact(
         scientific(dose.counted_per_nm2(worst)), f"e/nm² at most, on region {worst.number}{limit}", kind

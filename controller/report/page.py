@@ -5,7 +5,7 @@ import os
 import shutil
 import tempfile
 from base64 import b64encode
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from importlib.resources import files
@@ -15,6 +15,7 @@ from typing import Any
 from jinja2 import Environment, StrictUndefined
 
 from annealscope.controller.report import overview
+from annealscope.controller.report.across import TEMPERATURE, changes
 from annealscope.controller.report.digest import digest
 from annealscope.controller.report.ledger import counts
 from annealscope.controller.report.load import load_run
@@ -22,6 +23,7 @@ from annealscope.controller.report.numbers import duration, scientific, sentence
 from annealscope.controller.report.plates import Plate, hold_plates, run_plates
 from annealscope.controller.report.provenance import fingerprints, recipe
 from annealscope.controller.report.save import save_plate, write_csv
+from annealscope.controller.report.summary import HoldSummary
 from annealscope.controller.report.summary_run import RunSummary
 from annealscope.controller.report.tables import check_cells, description, dose_cells, table_dose
 from annealscope.controller.report.verdicts import Check, checks, table_checks
@@ -154,16 +156,18 @@ def _figures(run: RunSummary, figures: Path) -> dict[str, Any]:
 def _numbers(run: RunSummary, found: list[Check]) -> dict[str, Any]:
     """Return what the page shows beside its figures."""
     columns = overview.columns(run.holds)
+    labels = {hold.name: f"{overview.METHODS.get(hold.method, '')} {hold.label}" for hold in run.holds}
     return {
         "outcome": _outcome(run),
         "good": _outcome(run) == OUTCOMES["success"],
         "facts": overview.facts(run, found),
         "methods": overview.METHODS,
         "columns": columns,
+        "results_title": results_title(run.holds),
         "shown": {column.key for column in columns},
         "rows": overview.rows(run.holds),
         "checks": [(check, check_cells(check)) for check in found],
-        "doses": [dose_cells(run.dose, region) for region in run.dose.regions],
+        "doses": [dose_cells(run.dose, region, labels) for region in run.dose.regions],
         "descriptions": {hold.name: list(description(hold, run.dose.regions)) for hold in run.holds},
         "counts": counts(run.holds, run.ledger, run.holds_planned),
         "missing": _missing(run),
@@ -171,6 +175,13 @@ def _numbers(run: RunSummary, found: list[Check]) -> dict[str, Any]:
         "unfolded": len(run.holds) < FOLDED_FROM,
         "recipe": recipe(run.provenance, run.simulated),
     }
+
+
+def results_title(holds: Sequence[HoldSummary]) -> str:
+    """Return the heading of the figures that compare the holds."""
+    if changes(holds, TEMPERATURE):
+        return "Against temperature"
+    return "Across the holds" if len(holds) > 1 else "The result"
 
 
 def _missing(run: RunSummary) -> list[str]:

@@ -15,6 +15,7 @@ class Relaxation:
     temperature_degC: float
     tau_s: float
     beta: float
+    dose_rate_per_nm2_s: float
 
 
 @dataclass(frozen=True)
@@ -37,6 +38,9 @@ class Paper:
     persistence_nm: tuple[float, float]
     """Pair-persistence length as cast, and its error."""
 
+    persistence_line: tuple[float, float]
+    """Slope, and intercept in 1/nm^2, of the line that it was found from."""
+
 
 def load_paper() -> Paper:
     """Read the published numbers that ship with the program."""
@@ -48,7 +52,9 @@ def load_paper() -> Paper:
     return Paper(
         material=numbers["alloy"]["name"],
         relaxation=tuple(
-            Relaxation(row["temperature_degC"], row["tau_s"], row["beta"])
+            Relaxation(
+                row["temperature_degC"], row["tau_s"], row["beta"], float(row["dose_rate_e_per_nm2_s"])
+            )
             for row in numbers["ecm"]["relaxation"]
         ),
         variance_limit_25degC=fem["variance_in_situ_25degC"],
@@ -57,6 +63,7 @@ def load_paper() -> Paper:
         variance_step_to_degC=150.0,
         mro_size_nm=(maximum["value"], maximum["error"]),
         persistence_nm=(persistence["length_nm"], persistence["length_error_nm"]),
+        persistence_line=(persistence["slope"], persistence["intercept_per_nm2"]),
     )
 
 

@@ -4,9 +4,11 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import partial
 
+import numpy as np
 from matplotlib.figure import Figure
 
 from annealscope.controller.report import captions
+from annealscope.controller.report.across import across, changes
 from annealscope.controller.report.figures_fem import (
     figure_patterns,
     figure_variance,
@@ -27,6 +29,7 @@ from annealscope.controller.report.figures_probes import (
     figure_stratton_voyles,
     table_probes,
 )
+from annealscope.controller.report.figures_relaxation import figure_relaxation, table_relaxation
 from annealscope.controller.report.figures_rings import (
     figure_profile,
     figure_rings,
@@ -35,16 +38,16 @@ from annealscope.controller.report.figures_rings import (
 )
 from annealscope.controller.report.figures_run import figure_temperature, table_temperature
 from annealscope.controller.report.figures_temperature import (
-    figure_tau_of_temperature,
     figure_variance_of_temperature,
-    first_peaks,
-    table_tau_of_temperature,
+    points_of,
     table_variance_of_temperature,
+    truth_at,
 )
 from annealscope.controller.report.paper import Paper, paper_of
 from annealscope.controller.report.style import Table
 from annealscope.controller.report.summary import HoldSummary
-from annealscope.controller.report.summary_run import RunSummary
+from annealscope.controller.report.summary_patterns import FloatArray
+from annealscope.controller.report.summary_run import ProbeSeries, RunSummary
 
 
 @dataclass(frozen=True)
@@ -75,27 +78,35 @@ def run_plates(run: RunSummary) -> Iterable[Plate]:
     """Yield the figures about the whole run that there are data for, its temperature first."""
     if run.trace is not None:
         yield Plate(
-            "temperature", "Course of the run", captions.TEMPERATURE,
+            "temperature", "Course of the run", captions.COURSE,
             lambda: figure_temperature(run), lambda: table_temperature(run), wide=True,
         )  # fmt: skip
-    yield from _temperature_plates(run, published(run))
+    yield from _relaxation_plates(run, published(run))
+    yield from _variance_plates(run, published(run))
     yield from _probe_plates(run, published(run))
 
 
-def _temperature_plates(run: RunSummary, paper: Paper | None) -> Iterable[Plate]:
+def _relaxation_plates(run: RunSummary, paper: Paper | None) -> Iterable[Plate]:
     fitted = [hold for hold in run.holds if hold.fits]
-    if fitted:
-        yield Plate(
-            "tau_of_temperature", "Relaxation against temperature",
-            captions.tau_of_temperature(paper, run.simulated),
-            lambda: figure_tau_of_temperature(fitted, paper), lambda: table_tau_of_temperature(fitted, paper),
-        )  # fmt: skip
-    if first_peaks(run.holds):
+    if not fitted:
+        return
+    what = across(fitted)
+    against = f" against {what.words}" if changes(fitted, what) else " time and exponent"
+    yield Plate(
+        f"tau_of_{what.key}", f"Relaxation{against}", captions.relaxation(what, paper, run.simulated),
+        lambda: figure_relaxation(fitted, paper), lambda: table_relaxation(fitted, paper),
+    )  # fmt: skip
+
+
+def _variance_plates(run: RunSummary, paper: Paper | None) -> Iterable[Plate]:
+    scaled = run.scaled_variance
+    points = points_of(run.holds, scaled)
+    if points:
         yield Plate(
             "variance_of_temperature", "Variance against temperature",
-            captions.variance_of_temperature(paper),
-            lambda: figure_variance_of_temperature(run.holds, paper),
-            lambda: table_variance_of_temperature(run.holds),
+            captions.variance_of_temperature(paper, scaled, points[0].hold.probe_nm),
+            lambda: figure_variance_of_temperature(points, paper, scaled is not None),
+            lambda: table_variance_of_temperature(points, scaled),
         )  # fmt: skip
 
 
@@ -103,7 +114,7 @@ def _probe_plates(run: RunSummary, paper: Paper | None) -> Iterable[Plate]:
     for number, series in enumerate(run.stratton_voyles, start=1):
         yield Plate(
             _numbered("stratton_voyles", number), "Stratton-Voyles plot", captions.STRATTON_VOYLES,
-            partial(figure_stratton_voyles, series, paper),
+            partial(figure_stratton_voyles, series, paper, _true_heights(run, series)),
             partial(table_probes, series, "1/R^2 / 1/nm^2", "V first peak / 1"),
         )  # fmt: skip
     for number, series in enumerate(run.pair_persistence, start=1):
@@ -112,6 +123,16 @@ def _probe_plates(run: RunSummary, paper: Paper | None) -> Iterable[Plate]:
             partial(figure_pair_persistence, series, paper),
             partial(table_probes, series, "Q^2 / 1/nm^2", "Q^2/V / 1/nm^2"),
         )  # fmt: skip
+
+
+def _true_heights(run: RunSummary, series: ProbeSeries) -> FloatArray | None:
+    """Return what V of each point of a series should be, at its thickness; None for a real specimen."""
+    holds = {hold.name: hold for hold in run.holds}
+    names = [str(name) for name in series.numbers.get("holds", ())]
+    scale = float(series.numbers.get("scaled_to_thickness", "nan"))
+    if not names or not run.simulated or any(name not in holds for name in names):
+        return None
+    return np.array([truth_at(holds[name], scale if scale > 0 else None) for name in names])
 
 
 def _numbered(name: str, number: int) -> str:

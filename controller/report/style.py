@@ -21,6 +21,9 @@ BLUE, ORANGE, GREEN, RED, INK, GREY = "#0072b2", "#d55e00", "#009e73", "#c0392b"
 PURPLE, YELLOW = "#a3508f", "#c99700"
 """The palette (Okabe and Ito, readable with any colour vision)."""
 
+LIGHT = "#b9c3cf"
+"""For what lies behind."""
+
 MASKED, GAP = "#d6006e", "#d9d9d9"
 """Colours of pixels without a value, in no colour map, and of times that were not recorded."""
 
@@ -112,9 +115,10 @@ def colour_bar(axes: Axes, image: AxesImage, label: str, extend: str = "both") -
 
 
 def plain_log(axis: Axis) -> None:
-    """Give a logarithmic axis ticks at 1, 2 and 5 times the decades, written as plain numbers."""
+    """Give a logarithmic axis ticks at round multiples of the decades, written as plain numbers."""
     low, high = sorted(axis.get_view_interval())
-    axis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0) if high < 300 * low else (1.0,)))
+    steps = (1.0, 2.0, 3.0, 5.0, 7.0) if high < 8 * low else (1.0, 2.0, 5.0) if high < 300 * low else (1.0,)
+    axis.set_major_locator(LogLocator(subs=steps))
     axis.set_major_formatter("{x:g}")
     axis.set_minor_formatter(NullFormatter())
 

@@ -180,7 +180,13 @@ class HoldSummary:
     state: str = ""
     """Of the specimen when the run began, e.g. ``as-cast``."""
 
+    acquisition: str = ""
+    """What the protocol calls this kind of acquisition."""
+
     setpoint_K: float = NOT_A_NUMBER
+    variant: str = ""
+    """What tells it from others at the same temperature, in words; empty where there are none."""
+
     age_s: float = NOT_A_NUMBER
     """Time since the temperature had settled, when the acquisition began."""
 
@@ -212,6 +218,9 @@ class HoldSummary:
     two_time: TwoTimeCorrelation | None = None
     tau_map: TauMap | None = None
     picture: Picture | None = None
+    dose_rate_per_nm2_s: float = NOT_A_NUMBER
+    """Electrons while the beam is on."""
+
     probe_nm: float = NOT_A_NUMBER
     """FWHM of the probe."""
 
@@ -256,12 +265,18 @@ class HoldSummary:
         return sum(loss.frames for loss in self.losses if loss.recorded)
 
     @property
-    def label(self) -> str:
-        """How figures and tables call the hold."""
+    def temperature_label(self) -> str:
+        """Set temperature in words; the name of the hold where it is not known."""
         return f"{round(self.setpoint_degC, 1):g} °C" if np.isfinite(self.setpoint_K) else self.name
 
     @property
+    def label(self) -> str:
+        """How figures and tables call the hold."""
+        return " · ".join(filter(None, (self.temperature_label, self.variant)))
+
+    @property
     def heading(self) -> str:
-        """Title of the hold with its temperature, once."""
+        """Title of the hold with its temperature, once, and with what tells it apart."""
         title = self.title.replace("degC", "°C") or self.name
-        return title if self.label in title else f"{self.label} · {title}"
+        temperature = "" if self.temperature_label in title else self.temperature_label
+        return " · ".join(filter(None, (temperature, title, self.variant)))

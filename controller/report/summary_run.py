@@ -104,6 +104,17 @@ class ProbeSeries:
 
 
 @dataclass(frozen=True)
+class ScaledVariance:
+    """Heights of the first peak at several temperatures, brought to one thickness: V is inverse to it."""
+
+    thickness: float
+    """In mean free paths."""
+
+    V: Mapping[str, tuple[float, float]]
+    """Height and its standard error, by the name of the hold."""
+
+
+@dataclass(frozen=True)
 class RunSummary:
     """One run folder."""
 
@@ -127,6 +138,7 @@ class RunSummary:
     holds: tuple[HoldSummary, ...] = ()
     holds_planned: int = 0
     dose: DoseLedger = DoseLedger()
+    scaled_variance: ScaledVariance | None = None
     stratton_voyles: tuple[ProbeSeries, ...] = ()
     """Height of the first peak against 1/R^2, of each series of probe sizes."""
 

@@ -1,13 +1,13 @@
 """The tables of a report below the first: numbers against the truth, dose, and what a hold was."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
 from annealscope.controller.report import cells
 from annealscope.controller.report.cells import UNKNOWN, Cell
-from annealscope.controller.report.numbers import counted, duration, pm, scientific
+from annealscope.controller.report.numbers import beside, counted, duration, percent, pm, scientific
 from annealscope.controller.report.style import Table
 from annealscope.controller.report.summary import HoldSummary
 from annealscope.controller.report.summary_run import DoseLedger, RegionDose
@@ -26,16 +26,21 @@ def check_cells(check: Check) -> NamedCells:
     deviation = "{:+.1%}" if check.quantity in RELATIVE else "{:+.3f}"
     allowed = "±{:.1%}" if check.quantity in RELATIVE else "±{:.3f}"
     return [
-        ("Hold", Cell(f"{check.label} {check.method}", check.temperature_degC)),
+        ("Hold", Cell(f"{check.method} {check.label}", check.temperature_degC)),
         ("Number", Cell(SYMBOLS[check.quantity])),
         ("Age at start", _number(check.age_s, duration(check.age_s))),
         ("Found ± σ", _number(check.value, pm(check.value, check.sigma, _unit(check)))),
-        ("Truth", _number(check.truth, pm(check.truth, unit=_unit(check)))),
+        ("Truth", _number(check.truth, beside(check.truth, check.sigma, _unit(check)))),
         ("Ratio", _number(check.ratio, f"{check.ratio:.3f}")),
-        ("Off by", _number(check.off_by, deviation.format(check.off_by).replace("-", "−"))),
+        ("Off by", _number(check.off_by, _signed(deviation.format(check.off_by)))),
         ("Allowed", _number(check.tolerance, allowed.format(check.tolerance))),
         ("Verdict", Cell(check.verdict, None, VERDICT_KINDS.get(check.verdict, ""), check.flagged)),
     ]
+
+
+def _signed(text: str) -> str:
+    """Return a signed number in print: with a minus, and none before nothing."""
+    return text.replace("-", "−") if text.strip("+-0.%") else text.lstrip("+-")
 
 
 def _unit(check: Check) -> str:
@@ -46,8 +51,8 @@ def _number(value: float, text: str) -> Cell:
     return Cell(text, value) if np.isfinite(value) else UNKNOWN
 
 
-def dose_cells(dose: DoseLedger, region: RegionDose) -> NamedCells:
-    """Return one line of the table of dose, each cell with its name."""
+def dose_cells(dose: DoseLedger, region: RegionDose, labels: Mapping[str, str]) -> NamedCells:
+    """Return one line of the table of dose, each cell with its name; ``labels`` are the words for holds."""
     share = dose.share(region)
     place = region.position_nm
     return [
@@ -57,12 +62,14 @@ def dose_cells(dose: DoseLedger, region: RegionDose) -> NamedCells:
         ("Share of the limit", _share(share)),
         ("Thickness", _number(region.thickness, f"{region.thickness:.2f}")),
         ("Place y, x", Cell(f"{place[0]:.0f}, {place[1]:.0f} nm") if place else UNKNOWN),
-        ("Used by", Cell(", ".join(region.holds) or "–")),
+        ("Used by", Cell(", ".join(labels.get(name, name) for name in region.holds) or "–")),
     ]
 
 
 def _share(share: float) -> Cell:
-    return Cell(f"{share:.0%}", share, "bad" if share > 1 else "") if np.isfinite(share) else UNKNOWN
+    if not np.isfinite(share):
+        return UNKNOWN
+    return Cell(percent(share), share, "bad" if share > 1 else "")
 
 
 def table_dose(dose: DoseLedger) -> Table:
@@ -89,7 +96,10 @@ def description(hold: HoldSummary, regions: Sequence[RegionDose]) -> Iterable[st
     yield f"{_frames(hold)} in {duration(hold.duration_s)}"
     if len(hold.segment_slots) > 1:
         yield f"{len(hold.segment_slots)} segments"
-    if np.isfinite(hold.probe_nm):
+    rate = f"{scientific(hold.dose_rate_per_nm2_s, 1)} e/nm²/s"
+    if hold.dose_rate_per_nm2_s > 0 and rate not in hold.variant:
+        yield rate
+    if np.isfinite(hold.probe_nm) and "probe" not in hold.variant:
         yield f"probe {hold.probe_nm:g} nm"
     for region in regions:
         if hold.name in region.holds:
