@@ -4,7 +4,7 @@ Kinds and their fields (besides ``n``, ``t_s`` on the run's clock, ``utc``, ``ki
 
 =============  =======================================================================================
 run_started    run, protocol, rig, seed, version, clock
-run_continued  run, version, clock, next: index of the step that a parked run goes on with
+run_continued  version, clock, parked_at (UTC): a parked run goes on
 state          state (the table in the engine's `machine`), why
 step           index, path, step (ramp | cool | wait | prepare | acquire | prompt | park), label
 phase          phase
@@ -19,12 +19,12 @@ segment        hold, segment, why: no correlation crosses
 lost           hold, first_seq, frames, t_lost_s, why
 durable        hold, seq: every frame up to this one survives a power cut
 decision       hold, why: what the protocol's `until` was waiting for has come true
-dose           region, hold, exposed_per_nm2, beam_on_per_nm2: of the region so far
+dose           region, hold (0: a drift watch), exposed_per_nm2, beam_on_per_nm2: of the region so far
 hold_closed    hold, path, frames, lost, analysis (complete | missing), reason (complete | dose limit |
                truncated | parked | stopped | aborted | failed)
 drift_rate     nm_per_min, from the watch at the end of a wait
-parked         next (index of the step to go on with), return_to_K and rate_K_per_s (null: the step needs no
-               temperature), age_s (of the hold that was left in its middle)
+parked         next (index of the step to go on with), return_to_K, rate_K_per_s and age_s: of the hold that
+               was left in its middle (null: none was)
 command        command, source, accepted, why (of a refusal)
 guard          guard, message, action
 child          role, event (started | killed | died | restarted), pid, detail
@@ -100,13 +100,14 @@ def _intact_lines(path: Path) -> Iterator[tuple[dict[str, Any], int]]:
         return
     with path.open("rb") as lines:
         for line in lines:
-            record = _checked(line)
+            record = checked(line)
             if record is None:
                 return
             yield record, len(line)
 
 
-def _checked(line: bytes) -> dict[str, Any] | None:
+def checked(line: bytes) -> dict[str, Any] | None:
+    """Return the record of one line; None when the line is torn or damaged."""
     head, separator, tail = line.rpartition(b', "crc": "')
     if not separator or tail[8:] != b'"}\n' or f"{zlib.crc32(head + b'}'):08x}".encode() != tail[:8]:
         return None

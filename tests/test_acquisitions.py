@@ -181,7 +181,7 @@ def test_what_a_monitor_is_told(tmp_path):
 
     waiting = next(status for status in run.statuses if status.phase == "waiting")
     asking = next(status for status in run.statuses if status.phase == "prompting")
-    assert waiting.next_task.what == "Fill the nitrogen."
+    assert waiting.next_task.what == "Fill the nitrogen. (cools down after 10 min without an answer)"
     assert waiting.next_task.t_s == pytest.approx(asking.t_s, abs=1.1)
     assert asking.prompt == "Fill the nitrogen."
     last = next(status for status in reversed(run.statuses) if status.frames == 4)

@@ -20,6 +20,7 @@ from hypothesis import strategies as st
 
 from annealscope.controller.engine.commands import Answer, Command
 from annealscope.controller.engine.operator import AbsentOperator
+from annealscope.controller.engine.ramps import WayBack
 from annealscope.controller.errors import ExitCode
 from annealscope.controller.planning.values import PromptStep, RampStep, WaitStep
 
@@ -241,7 +242,8 @@ def test_a_parked_run_ends_and_is_continued_by_another_engine(tmp_path):
     assert first.records("hold_closed")[0]["reason"] == "parked"
 
     second = BenchRun(tmp_path, plan=plan)
-    outcome = second.run(start_at=parked["next"], age_s=parked["age_s"])
+    back = WayBack(parked["return_to_K"], parked["rate_K_per_s"], parked["age_s"])
+    outcome = second.run(start_at=parked["next"], back=back)
 
     assert outcome.outcome == "success"
     assert [record["step"] for record in second.records("step")] == ["ramp", "acquire", "cool"]

@@ -223,6 +223,64 @@ def test_a_wait_for_calm_ends_when_the_drift_is_below(tmp_path):
     assert run.bench.doses.of(1).exposed_per_nm2 == pytest.approx(5 * 4.4e5)
 
 
+class LostSight(Drifting):
+    """After a while the frames are not found any more: rows repeat the last displacement."""
+
+    def newest_drift(self):
+        found = super().newest_drift()
+        if found is None or found.seq < 3:
+            self.last = found
+            return found
+        return self.last.model_copy(update={"seq": found.seq, "quality": 0.05})
+
+
+class Replaced(Drifting):
+    """The analyst dies in a watch; the next one counts from a reference of its own."""
+
+    def newest_drift(self):
+        found = super().newest_drift()
+        if found is None or found.seq < 3:
+            return found
+        return None if found.seq < 6 else found.model_copy(update={"measured_nm": (0.0, 0.0)})
+
+
+def test_frames_that_are_not_found_do_not_look_calm(tmp_path):
+    wait = WaitStep(drift_below_nm_per_s=1 / 60, at_most_s=400.0, watch=WATCH)
+    run = BenchRun(tmp_path, LostSight(), make_plan(RAMP, wait, FEW, COOL, **QUICK))
+
+    assert run.run().outcome == "success"
+
+    assert run.records("drift_rate") == []
+    (note,) = [record for record in run.records("guard") if record["action"] == "goes on"]
+    assert "the drift is not known" in note["message"]
+
+
+def test_an_analyst_that_is_replaced_does_not_make_the_specimen_look_calm(tmp_path):
+    wait = WaitStep(drift_below_nm_per_s=1 / 60, at_most_s=400.0, watch=WATCH)
+    run = BenchRun(tmp_path, Replaced(), make_plan(RAMP, wait, FEW, COOL, **QUICK))
+
+    assert run.run().outcome == "success"
+
+    assert [record["nm_per_min"] for record in run.records("drift_rate")] == [0.0]
+    since_s = next(record["t_s"] for record in run.records("phase") if record["phase"] == "watching")
+    watched_s = run.records("drift_rate")[0]["t_s"] - since_s
+    assert watched_s > 6 * WATCH.period_s + 60.0
+
+
+def test_what_a_watch_adds_to_the_dose_is_written_down(tmp_path):
+    optics = dataclasses.replace(DARK_FIELD, dose_rate_per_nm2_s=1e5)
+    watch = dataclasses.replace(WATCH, optics=optics)
+    wait = WaitStep(drift_below_nm_per_s=1e-6, at_most_s=200.0, watch=watch)
+    run = BenchRun(tmp_path, Drifting(), make_plan(RAMP, wait, COOL, **QUICK))
+
+    run.run()
+
+    (dose,) = run.records("dose")
+    seen = run.bench.doses.of(dose["region"]).exposed_per_nm2
+    assert (dose["hold"], dose["exposed_per_nm2"]) == (0, seen)
+    assert seen == pytest.approx(1e5 * WATCH.exposure_s * 20, rel=0.11)
+
+
 def test_a_wait_for_calm_gives_up_in_time_and_says_so(tmp_path):
     wait = WaitStep(drift_below_nm_per_s=1e-6, at_most_s=200.0, watch=WATCH)
     run = BenchRun(tmp_path, Drifting(), make_plan(RAMP, wait, FEW, COOL, **QUICK))

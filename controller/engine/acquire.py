@@ -114,10 +114,14 @@ class Acquire(Task):
             self._halt(bench)
 
     def resume(self, bench: Bench, why: str) -> None:
-        """Go on; what had come to rest begins a new segment."""
+        """Go on; what had come to rest begins a new segment, if frames are left."""
         self._pause_asked_s = None
         self._preparation.resume(bench, why)
-        if self.phase == "acquiring" and not self.exposing:
+        if self.phase != "acquiring" or self.exposing:
+            return
+        if self._exposures.complete:  # the last frame came while the camera was being stopped
+            self._close(bench, "complete")
+        else:
             self._exposures.arm(bench)
             self._exposures.segment = bench.stream.new_segment(why)
             self._begin_segment(bench)
@@ -128,10 +132,11 @@ class Acquire(Task):
 
     def stop(self, bench: Bench, reason: str) -> None:
         """End the acquisition now; `tick` then waits for the file."""
-        if self.phase == "preparing":
-            self._preparation.stop(bench, reason)
+        preparing = self.phase == "preparing"
         if self.phase != "closing":
             self._close(bench, reason)
+        if preparing:
+            self._preparation.stop(bench, reason)
 
     # ------------------------------------------------------------------ opening
 
@@ -227,21 +232,15 @@ class Acquire(Task):
 
     def _close(self, bench: Bench, reason: str) -> None:
         self._reason = reason
-        if self.opened:
+        if not self.opened:
+            self.enter(bench, "closing")
+            return
+        try:
             self._halt(bench)
+        finally:  # of a camera that has failed, too: what was recorded gets its file
             bench.stream.close_hold(reason)
-            self._note_dose(bench)
-        self.enter(bench, "closing")
-
-    def _note_dose(self, bench: Bench) -> None:
-        dose = bench.doses.of(self._exposures.region)
-        bench.journal.write(
-            "dose",
-            region=self._exposures.region,
-            hold=self.step.hold,
-            exposed_per_nm2=dose.exposed_per_nm2,
-            beam_on_per_nm2=dose.beam_on_per_nm2,
-        )
+            self.enter(bench, "closing")
+        self._exposures.note_dose(bench)
 
     def _is_closed(self, bench: Bench) -> bool:
         if not self.opened or self.closed is not None:

@@ -7,19 +7,15 @@ from annealscope.controller.engine.acquire import Acquire
 from annealscope.controller.engine.bench import Bench
 from annealscope.controller.engine.entries import Entry, Way, entry_of
 from annealscope.controller.engine.ports import NextTask
-from annealscope.controller.engine.ramps import CoolDown
+from annealscope.controller.engine.ramps import ChangeTemperature, CoolDown
 from annealscope.controller.engine.suspension import Suspension
-from annealscope.controller.planning.values import (
-    AcquireStep,
-    CoolStep,
-    ExecutableStep,
-    ParkStep,
-    Plan,
-    PrepareStep,
-    PromptStep,
-    RampStep,
-)
+from annealscope.controller.engine.waits import Wait
+from annealscope.controller.planning.sessions import sessions_of
+from annealscope.controller.planning.values import CoolStep, ParkStep, Plan, RampStep
 from annealscope.controller.stream.messages import HoldClosed
+
+_CHANGING = (RampStep, CoolStep, ParkStep)
+"""Steps that change the temperature themselves."""
 
 
 class Agenda:
@@ -36,6 +32,7 @@ class Agenda:
     def __init__(self, plan: Plan, start_at: int = 0) -> None:
         self._plan = plan
         self._queue = deque(entry_of(step) for step in plan.steps[start_at:])
+        self._tasks = tuple(task for session in sessions_of(plan) for task in session.tasks)
         self.current: Entry | None = None
         self.guards: list[Suspension] = []
         """What may suspend the current step."""
@@ -67,6 +64,21 @@ class Agenda:
     def empty(self) -> bool:
         """Say whether nothing is left to begin."""
         return not self._queue
+
+    @property
+    def held_up(self) -> bool:
+        """Say whether the next step has to wait: it may take frames, and files of earlier ones are open."""
+        takes_frames = bool(self._queue) and isinstance(self._queue[0].task, Acquire | Wait)
+        return takes_frames and bool(self._leaving)
+
+    @property
+    def planned(self) -> tuple[float, float]:
+        """When the current step begins and ends by the plan, s; between two steps the next one."""
+        number = self.current.number if self.current is not None else self.next_index
+        if number >= self.steps:
+            return self._plan.duration_s, self._plan.duration_s
+        step = self._plan.steps[number]
+        return step.t_start_s, step.t_start_s + step.duration_s
 
     @property
     def next_index(self) -> int:
@@ -108,10 +120,10 @@ class Agenda:
         if self.current is None:
             return
         acquisition, task = self.acquisition, self.current.task
-        task.stop(bench, reason)
         self.current = None
         if acquisition is not None:
             self._leaving.append(acquisition)
+        task.stop(bench, reason)
 
     def collect(self, bench: Bench) -> bool:
         """Look for files that are complete by now; return True when none is waited for."""
@@ -141,36 +153,26 @@ class Agenda:
 
     def planned_way(self) -> Way | None:
         """The cool-down that the plan ends with, if it has one still ahead."""
-        ahead = [entry for entry in (self.current, *self._queue) if entry is not None]
-        ways = [entry.task for entry in ahead if isinstance(entry.task, CoolDown)]
-        return Way(ways[-1].target_K, ways[-1].rate_K_per_s) if ways else None
+        ahead = [entry.task for entry in (self.current, *self._queue) if entry is not None]
+        changes = [task for task in ahead if isinstance(task, ChangeTemperature)]
+        if not changes or not isinstance(changes[-1], CoolDown):
+            return None
+        return Way(changes[-1].target_K, changes[-1].rate_K_per_s)
 
     def way_back(self, index: int) -> Way | None:
-        """The temperature that a step expects to find, by the last ramp before it; None: any will do."""
+        """The way to the temperature that a step expects to find; None: whatever the room has will do."""
         before, ahead = self._plan.steps[:index], self._plan.steps[index:]
-        if not before or not ahead or isinstance(ahead[0].step, RampStep | CoolStep | ParkStep):
+        changes = [one.step for one in before if isinstance(one.step, _CHANGING)]
+        if not changes or not ahead or isinstance(ahead[0].step, _CHANGING):
             return None
-        rates = [one.step.rate_K_per_s for one in before if isinstance(one.step, RampStep | CoolStep)]
-        return Way(before[-1].setpoint_K, rates[-1] if rates else self._plan.safe.rate_K_per_s)
+        last = changes[-1]
+        return None if isinstance(last, ParkStep) else Way(last.target_K, last.rate_K_per_s)
 
     def _next_task(self, index: int, now_s: float) -> NextTask | None:
-        """What the operator has to do next, when the plan goes on from here without delay."""
-        if index >= self.steps:
-            return None
-        here = self._plan.steps[index]
-        for planned in self._plan.steps[index:]:
-            what = _wanted(planned.step)
-            if what:
-                return NextTask(what, now_s + planned.t_start_s - here.t_start_s)
+        """What the operator has to do after this step, when the plan goes on from here without delay."""
+        parks = index < self.steps and isinstance(self._plan.steps[index].step, ParkStep)
+        for task in self._tasks:
+            if task.step > index + 1 and not parks:  # nobody knows when the next day begins
+                ahead_s = self._plan.steps[task.step - 1].t_start_s - self._plan.steps[index].t_start_s
+                return NextTask("; ".join((task.message, *task.checklist)), now_s + ahead_s)
         return None
-
-
-def _wanted(step: ExecutableStep) -> str:
-    """Return what a step wants of the operator, or nothing."""
-    match step:
-        case PromptStep() | ParkStep():
-            return step.message
-        case PrepareStep() | AcquireStep():
-            return "; ".join(step.setup.checklist)
-        case _:
-            return ""

@@ -5,6 +5,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from enum import StrEnum
 
+from annealscope.controller.errors import ExitCode
+
 
 class Command(StrEnum):
     """What can be asked for; the last three in the order of their severity."""
@@ -51,6 +53,11 @@ class Request:
     command: Command
     source: str
     answered: Callable[[Answer], None] = _nobody_listens
+
+    @property
+    def exit_code(self) -> ExitCode:
+        """Return what a run says to the shell that this has ended."""
+        return ExitCode.CTRL_C if self.source == CTRL_C else ExitCode.OPERATOR
 
 
 class CommandQueue:

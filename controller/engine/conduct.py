@@ -5,13 +5,13 @@ from dataclasses import dataclass
 
 from annealscope.controller.engine.agenda import Agenda
 from annealscope.controller.engine.bench import Bench
-from annealscope.controller.engine.commands import CTRL_C, Answer, Command, Request
+from annealscope.controller.engine.commands import Answer, Command, Request
 from annealscope.controller.engine.entries import Entry, Way
 from annealscope.controller.engine.guards import Trip, Tripped
 from annealscope.controller.engine.machine import RunMachine, RunState, Trigger
 from annealscope.controller.engine.outcome import Outcome
 from annealscope.controller.engine.park import COOL_K, Park
-from annealscope.controller.engine.ramps import ComeBack, SafeCoolDown
+from annealscope.controller.engine.ramps import ComeBack, SafeCoolDown, WayBack
 from annealscope.controller.engine.suspension import OutOfBand, Suspension
 from annealscope.controller.errors import ExitCode
 from annealscope.controller.units import to_celsius
@@ -50,8 +50,8 @@ class Conduct:
         self._halt: Halt | None = None
         self._wake_s: float | None = None
         """When the night of a park is over; None: when somebody continues the run."""
-        self._age_s = 0.0
-        """Age of the hold that a park left in its middle."""
+        self._back: WayBack | None = None
+        """From a park to the hold that it left in its middle."""
         self.outcome = Outcome("success", "the protocol was carried out to its end", ExitCode.OK)
         self.why = ""
         """Why the run is in its state."""
@@ -100,13 +100,12 @@ class Conduct:
             case Command.PARK:
                 self._park(f"parked {by}")
             case Command.STOP:
-                self.stop(f"stopped {by}", _operator_code(request))
+                self.stop(f"stopped {by}", request.exit_code)
             case Command.ABORT:
-                outcome = Outcome("aborted", f"aborted {by}", _operator_code(request))
+                outcome = Outcome("aborted", f"aborted {by}", request.exit_code)
                 self._wind_up(Trigger.ABORT, outcome, self._safe_way())
             case Command.EMERGENCY:
-                message = "emergency stop by the operator"
-                raise Tripped(Trip("operator", message, _operator_code(request)))
+                raise Tripped(Trip("operator", "emergency stop by the operator", request.exit_code))
 
     @property
     def _question(self) -> str:
@@ -187,7 +186,7 @@ class Conduct:
     def _has_left_band(self) -> bool:
         """Say whether frames would go on at a temperature that is not the one of their hold."""
         acquisition = self._agenda.acquisition
-        return acquisition is not None and acquisition.opened and not self._bench.in_band
+        return acquisition is not None and acquisition.phase == "acquiring" and not self._bench.in_band
 
     def _overrule(self) -> None:
         """The operator knows better than a guard: it has no say any more in this step."""
@@ -218,20 +217,25 @@ class Conduct:
 
     def _park(self, why: str) -> None:
         """Leave the present step for another day, and go down by the planned way."""
-        index, age_s = self._agenda.next_index, self._age_of_hold()
+        index = self._agenda.next_index
+        back = self._way_back(index)
         way = self._agenda.planned_way() or self._safe_way()
         self._leave_rest(why)
         self._agenda.leave(self._bench, "parked")
         self._agenda.rewind_to(index)
-        park = Park(way.target_K, way.rate_K_per_s, age_s)
+        park = Park(way.target_K, way.rate_K_per_s, back)
         self._agenda.insert([Entry(park, "park", index, "park", "park")])
 
-    def _age_of_hold(self) -> float:
-        """Return the age of the hold, which stands still on the way back to it."""
-        current = self._agenda.current
+    def _way_back(self, index: int) -> WayBack | None:
+        """Return the way to temperature and age of the specimen, if the next step expects to find them."""
+        current, bench = self._agenda.current, self._bench
         if current is not None and isinstance(current.task, ComeBack):
-            return current.task.age_s
-        return self._bench.age_s
+            return current.task.back
+        way = self._agenda.way_back(index)
+        if way is None:
+            return None
+        here_K = way.target_K if math.isnan(bench.target_K) else bench.target_K
+        return WayBack(here_K, way.rate_K_per_s, bench.age_s)
 
     def stop(self, why: str, exit_code: ExitCode) -> None:
         """Take the planned way down, now."""
@@ -273,21 +277,21 @@ class Conduct:
 
     def park_over(self, park: Park) -> None:
         """The heater is off: note where the run goes on, and when. After a skipped park it goes on now."""
-        index, night_s = self._agenda.next_index, self._bench.operator.night_s
+        index, back, night_s = self._agenda.next_index, park.back, self._bench.operator.night_s
         if not park.done:
-            self.come_back(index, park.age_s)
+            self.come_back(back)
             return
-        back = self._agenda.way_back(index)
-        self._age_s = park.age_s
+        self._back = back
         self._bench.journal.write(
             "parked",
             next=index,
-            return_to_K=back.target_K if back is not None else None,
-            rate_K_per_s=back.rate_K_per_s if back is not None else None,
-            age_s=round(park.age_s, 3),
+            return_to_K=back.target_K if back else None,
+            rate_K_per_s=back.rate_K_per_s if back else None,
+            age_s=round(back.age_s, 3) if back else None,
         )
         self._wake_s = None if night_s is None else self._bench.now_s + night_s
         self.enter(Trigger.PARK, "the heater is off and the beam blanked")
+        self.sleep_on()
 
     def sleep_on(self) -> None:
         """While parked: end the process when all files are closed, or wake up in the morning."""
@@ -303,17 +307,14 @@ class Conduct:
     def wake(self, why: str) -> None:
         """Go on after a park."""
         self.enter(Trigger.RESUME, why)
-        self.come_back(self._agenda.next_index, self._age_s)
+        self.come_back(self._back)
 
-    def come_back(self, index: int, age_s: float) -> None:
-        """Go back to the temperature that a step expects to find, unless the holder is there."""
-        back = self._agenda.way_back(index)
-        if back is None or abs(self._bench.setpoint_K - back.target_K) <= COOL_K:
+    def come_back(self, back: WayBack | None) -> None:
+        """Go back to the hold that was left in its middle, unless the holder has its temperature."""
+        if back is None:
             return
-        task = ComeBack(back.target_K, back.rate_K_per_s, age_s if math.isfinite(age_s) else 0.0)
+        if abs(self._bench.setpoint_K - back.target_K) <= COOL_K:
+            self._bench.settled_s = self._bench.now_s - back.age_s
+            return
         label = f"back to {to_celsius(back.target_K):.0f} °C"
-        self._agenda.insert([Entry(task, label, index, "back", "ramp")])
-
-
-def _operator_code(request: Request) -> ExitCode:
-    return ExitCode.CTRL_C if request.source == CTRL_C else ExitCode.OPERATOR
+        self._agenda.insert([Entry(ComeBack(back), label, self._agenda.next_index, "back", "ramp")])

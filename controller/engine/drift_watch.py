@@ -118,6 +118,7 @@ class DriftWatch(Task):
         if self._opened:
             self._opened = False
             bench.stream.close_hold(reason)
+            self._exposures.note_dose(bench)
 
     def _prepare(self, bench: Bench) -> None:
         """Set the column; one that cannot be set now leaves the drift unknown, which ends at the deadline."""
@@ -153,11 +154,16 @@ class DriftWatch(Task):
         self._measure(bench)
 
     def _measure(self, bench: Bench) -> None:
-        """Take a new drift row: the rate is the way between two frames a minute apart."""
+        """Take a new drift row: the rate is the way between two frames a minute apart that were found."""
         row = bench.stream.newest_drift()
-        if row is None or row.seq <= self._newest_seq or row.seq not in self._starts_s:
+        if row is None:  # the analyst is away: the next one counts from a reference of its own
+            self._way.clear()
+            return
+        if row.seq <= self._newest_seq or row.seq not in self._starts_s:
             return
         self._newest_seq = row.seq
+        if not row.quality >= bench.feedback.min_quality:  # it repeats the displacement of the last one found
+            return
         t_s, here = self._starts_s[row.seq], row.measured_nm
         while len(self._way) > 1 and t_s - self._way[1][0] >= RATE_OVER_S:
             self._way.popleft()

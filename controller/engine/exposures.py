@@ -152,6 +152,17 @@ class Exposures:
 
     # ------------------------------------------------------------------ dose
 
+    def note_dose(self, bench: Bench) -> None:
+        """Write down what the region has seen so far: a run that is continued counts on from there."""
+        dose = bench.doses.of(self.region)
+        bench.journal.write(
+            "dose",
+            region=self.region,
+            hold=self._step.hold,
+            exposed_per_nm2=dose.exposed_per_nm2,
+            beam_on_per_nm2=dose.beam_on_per_nm2,
+        )
+
     def _count_exposures(self, bench: Bench, frames: int) -> None:
         step = self._step
         bench.doses.exposures(self.region, step.dose_rate_per_nm2_s, step.exposure_s, frames)

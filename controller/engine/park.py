@@ -3,7 +3,7 @@
 import math
 
 from annealscope.controller.engine.bench import Bench
-from annealscope.controller.engine.ramps import SafeCoolDown
+from annealscope.controller.engine.ramps import SafeCoolDown, WayBack
 from annealscope.controller.engine.task import Task
 
 NIGHT_TICK_S = 600.0
@@ -19,17 +19,17 @@ class Park(Task):
     ----------
     target_K, rate_K_per_s
         The way down.
-    age_s
-        Age of a hold that is left in its middle, for the way back; 0 when none is.
+    back
+        The way back to a hold that is left in its middle; None when none is.
     """
 
     steady = False
     phase = "cooling"
 
-    def __init__(self, target_K: float, rate_K_per_s: float, age_s: float = 0.0) -> None:
+    def __init__(self, target_K: float, rate_K_per_s: float, back: WayBack | None = None) -> None:
         self.target_K = target_K
         self.rate_K_per_s = rate_K_per_s
-        self.age_s = age_s
+        self.back = back
         self._way = SafeCoolDown(target_K, rate_K_per_s)
         self._cooling = False
         self._stopped = False

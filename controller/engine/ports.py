@@ -90,6 +90,10 @@ class Status:
     prompt: str = ""
     """What the operator is asked for now."""
     next_task: NextTask | None = None
+    step_from_s: float = 0.0
+    """When the step begins by the plan: unlike ``t_s`` this counts no nights and no delays."""
+    step_to_s: float = 0.0
+    """When it ends by the plan."""
     region: int | None = None
     """Number of the region under the beam, in an acquisition."""
     region_dose_per_nm2: float | None = None

@@ -1,6 +1,7 @@
 """Changes of temperature: up, down, and the way down before the heater is switched off."""
 
 import math
+from dataclasses import dataclass
 
 from annealscope.controller.engine.bench import Bench
 from annealscope.controller.engine.settle import SettleWatch, Settling
@@ -97,16 +98,26 @@ class ChangeTemperature(Task):
         raise DeviceError(f"{bench.holder.name}: {not_settled(bench, self.target_K)}")
 
 
+@dataclass(frozen=True)
+class WayBack:
+    """From a park to the hold that was left in its middle."""
+
+    target_K: float
+    rate_K_per_s: float
+    age_s: float
+    """Age of the hold when it was left."""
+
+
 class ComeBack(ChangeTemperature):
     """Back to the temperature that a run was parked from; the age goes on from where it was."""
 
-    def __init__(self, target_K: float, rate_K_per_s: float, age_s: float) -> None:
-        super().__init__(target_K, rate_K_per_s)
-        self.age_s = age_s
+    def __init__(self, back: WayBack) -> None:
+        super().__init__(back.target_K, back.rate_K_per_s)
+        self.back = back
 
     def _settled(self, bench: Bench) -> None:
         super()._settled(bench)
-        bench.settled_s = bench.now_s - self.age_s
+        bench.settled_s = bench.now_s - self.back.age_s
 
 
 class CoolDown(ChangeTemperature):
@@ -130,6 +141,7 @@ class SafeCoolDown(CoolDown):
         try:
             super().start(bench)
         except DeviceError as error:
+            self._action = None
             bench.holder.switch_off()
             bench.journal.write("guard", guard="holder", message=str(error), action="switched off")
 

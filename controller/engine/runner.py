@@ -12,6 +12,7 @@ from annealscope.controller.engine.machine import RunMachine, RunState, Trigger
 from annealscope.controller.engine.outcome import Outcome, PlannedEnd, safe_all, with_records_checked
 from annealscope.controller.engine.park import NIGHT_TICK_S, Park
 from annealscope.controller.engine.ports import Observer
+from annealscope.controller.engine.ramps import WayBack
 from annealscope.controller.engine.snapshot import snapshot
 from annealscope.controller.engine.task import TICK_STEADY_S
 from annealscope.controller.errors import ExitCode, RunError
@@ -35,18 +36,23 @@ class Engine:
         Called with a snapshot after every turn.
     start_at
         Index of the first step: 0, or where a run goes on that was parked.
-    age_s
-        Age of the hold that was left in its middle then; both are in the journal (kind ``parked``).
+    back
+        The way back to the hold that was left in its middle then, if one was; both are in the journal (kind
+        ``parked``).
     """
 
     def __init__(
-        self, bench: Bench, commands: CommandQueue, observer: Observer, start_at: int = 0, age_s: float = 0.0
+        self,
+        bench: Bench,
+        commands: CommandQueue,
+        observer: Observer,
+        start_at: int = 0,
+        back: WayBack | None = None,
     ) -> None:
         self._bench = bench
         self._commands = commands
         self._observer: Observer | None = observer
-        self._start_at = start_at
-        self._age_s = age_s
+        self._back = back
         self._machine = RunMachine()
         self._agenda = Agenda(bench.plan, start_at)
         self._conduct = Conduct(bench, self._machine, self._agenda)
@@ -97,7 +103,7 @@ class Engine:
         bench.settled_s = bench.now_s
         bench.read(steady=True)
         self._conduct.enter(Trigger.START, "the protocol begins")
-        self._conduct.come_back(self._start_at, self._age_s)
+        self._conduct.come_back(self._back)
 
     def _turn(self) -> None:
         request = self._commands.take()
@@ -139,8 +145,7 @@ class Engine:
 
     def _step_forward(self) -> None:
         if self._agenda.current is None:
-            if self._machine.state is not RunState.PAUSING and not self._agenda.begin_next(self._bench):
-                self._conduct.out_of_steps()
+            self._begin_next()
             return
         try:
             over = self._agenda.tick(self._bench)
@@ -149,6 +154,12 @@ class Engine:
             return
         if over is not None and isinstance(over.task, Park):
             self._conduct.park_over(over.task)
+
+    def _begin_next(self) -> None:
+        if self._machine.state is RunState.PAUSING or self._agenda.held_up:
+            return
+        if not self._agenda.begin_next(self._bench):
+            self._conduct.out_of_steps()
 
     def _sleep(self) -> None:
         if self._machine.over:
@@ -177,7 +188,7 @@ class Engine:
         if current is not None:
             return current.task.next_event_s(self._bench)
         waiting = self._agenda.empty and not self._agenda.collect(self._bench)
-        return None if waiting else now_s
+        return None if waiting or self._agenda.held_up else now_s
 
     # ------------------------------------------------------------------ faults
 
@@ -191,17 +202,24 @@ class Engine:
         self._close_open_hold()
 
     def _close_open_hold(self) -> None:
-        """Best effort: what has been recorded gets its file, but nobody waits for ever."""
+        """Best effort: what has been recorded gets its file, also when the camera refuses to be stopped."""
+        for attempt in (self._leave_hold, self._await_files):
+            try:
+                attempt()
+            except Exception as error:  # the run has failed already; this is its second message
+                self._note("guard", guard="close", message=str(error), action="none")
+
+    def _leave_hold(self) -> None:
+        if self._agenda.acquisition is not None:
+            self._agenda.leave(self._bench, "failed")
+
+    def _await_files(self) -> None:
+        """Wait for files that are being closed, but not for ever."""
         stream, deadline_s = self._bench.stream, time.monotonic() + CLOSE_WITHIN_S
-        try:
-            if self._agenda.acquisition is not None:
-                self._agenda.leave(self._bench, "failed")
-            while stream.failure() is None and time.monotonic() < deadline_s:
-                if self._agenda.collect(self._bench):
-                    return
-                stream.wait(WAIT_FOR_STREAM_S)
-        except Exception as error:  # the run has failed already; this is its second message
-            self._note("guard", guard="close", message=str(error), action="none")
+        while stream.failure() is None and time.monotonic() < deadline_s:
+            if self._agenda.collect(self._bench):
+                return
+            stream.wait(WAIT_FOR_STREAM_S)
 
     # ------------------------------------------------------------------ for whoever watches
 

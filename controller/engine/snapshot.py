@@ -11,6 +11,7 @@ from annealscope.controller.engine.ports import Status
 def snapshot(bench: Bench, agenda: Agenda, state: str, why: str) -> Status:
     """Return the newest state of everything that a monitor shows."""
     entry, acquisition = agenda.current, agenda.acquisition
+    planned_from_s, planned_to_s = agenda.planned
     status = Status(
         state=state,
         why=why,
@@ -25,6 +26,8 @@ def snapshot(bench: Bench, agenda: Agenda, state: str, why: str) -> Status:
         frames_before=agenda.frames_before,
         prompt=entry.task.question if entry else "",
         next_task=agenda.next_task,
+        step_from_s=planned_from_s,
+        step_to_s=planned_to_s,
     )
     return status if acquisition is None else _with_frames(status, bench, acquisition)
 

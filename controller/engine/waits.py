@@ -92,7 +92,6 @@ class Wait(Task):
         if self._watch is not None:
             rate = self._watch.rate_nm_per_s
             self._watch.stop(bench, "at_most")
-        message = (
-            f"the drift is {rate * 60:.2f} nm/min, {below_nm_per_s * 60:.2f} nm/min wanted, at `at_most`"
-        )
+        found = "not known" if math.isnan(rate) else f"{rate * 60:.2f} nm/min"
+        message = f"the drift is {found}, {below_nm_per_s * 60:.2f} nm/min wanted, at `at_most`"
         bench.journal.write("guard", guard="drift", message=message, action="goes on")

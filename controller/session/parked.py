@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
+from annealscope.controller.engine.ramps import WayBack
 from annealscope.controller.errors import ExitCode, RunError
 from annealscope.controller.journal import read_journal
 from annealscope.controller.planning import plan_to_json
@@ -16,16 +17,16 @@ from annealscope.controller.session.prepare import Prepared, prepare
 
 @dataclass(frozen=True)
 class ParkedRun:
-    """A run that ended in a park."""
+    """A run that is parked: it ended in a park, and no step has begun since."""
 
     next_step: int
     """Index of the step to go on with."""
-    age_s: float
-    """Age of the hold that was left in its middle; 0 when none was."""
+    back: WayBack | None
+    """The way back to the hold that was left in its middle, if one was."""
     doses: DoseLedger
     """What each region had seen."""
     t_s: float
-    """The run's clock when it ended."""
+    """The run's clock when its program ended."""
     ended: datetime
     """The time of day then."""
     options: Mapping[str, Any]
@@ -39,29 +40,38 @@ class ParkedRun:
 
 
 def read_parked(run: RunFolder) -> ParkedRun:
-    """Read where a parked run goes on. Raises RunError for a run that is not parked."""
+    """Read where a parked run goes on. Raises RunError for a run that is not parked.
+
+    A `continue` that failed before its first step, because a device did not answer, leaves it parked.
+    """
     if run.is_running():
         raise RunError(f"the run in {run.path} is alive; it goes on by itself", ExitCode.USAGE)
     parked = last = None
     doses: dict[int, Dose] = {}
     for record in read_journal(run.journal):
-        if record["kind"] == "parked":
-            parked = record
+        if record["kind"] in ("parked", "step"):
+            parked = record if record["kind"] == "parked" else None
         elif record["kind"] == "dose":
             doses[record["region"]] = Dose(record["exposed_per_nm2"], record["beam_on_per_nm2"])
         last = record
     if last is None:
         raise RunError(f"{run.path} is not a run folder: its journal is empty", ExitCode.INVALID_INPUT)
-    if parked is None or last["kind"] != "run_ended" or last["outcome"] != "parked":
+    if parked is None or last["kind"] != "run_ended" or last["outcome"] not in ("parked", "failed"):
         raise RunError(_why_not(run, last), ExitCode.USAGE)
     return ParkedRun(
         next_step=int(parked["next"]),
-        age_s=float(parked["age_s"]),
+        back=_way_back(parked),
         doses=DoseLedger(doses),
         t_s=float(last["t_s"]),
         ended=datetime.fromisoformat(last["utc"]),
         options=_options(run),
     )
+
+
+def _way_back(parked: Mapping[str, Any]) -> WayBack | None:
+    if parked["return_to_K"] is None:
+        return None
+    return WayBack(parked["return_to_K"], parked["rate_K_per_s"], parked["age_s"])
 
 
 def prepare_again(run: RunFolder) -> Prepared:

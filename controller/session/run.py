@@ -151,8 +151,7 @@ class _Session:
         )
         with closing(publisher):
             desk = Desk(commands, observer)
-            publisher.listen(desk.answer)
-            self._start(publisher)
+            self._start(publisher, desk)
             outcome = self._engine(publisher, commands, desk).run()
         if outcome.outcome == "parked":
             save_world(self.folder, self.devices)
@@ -160,9 +159,10 @@ class _Session:
             write_run_file(open_run(self.folder.path))
         return outcome
 
-    def _start(self, publisher: Publisher) -> None:
+    def _start(self, publisher: Publisher, desk: Desk) -> None:
         """Start the child processes; a run that does not get that far has its end in the journal too."""
         try:
+            publisher.listen(desk.answer)
             publisher.start()
         except BaseException as error:
             code = error.exit_code if isinstance(error, RunError) else ExitCode.INTERNAL
@@ -174,7 +174,7 @@ class _Session:
         if parked is None:
             return Engine(bench, commands, desk.watch)
         bench.doses = parked.doses
-        return Engine(bench, commands, desk.watch, parked.next_step, parked.age_s)
+        return Engine(bench, commands, desk.watch, parked.next_step, parked.back)
 
     def _bench(self, publisher: Publisher) -> Bench:
         rig = self.prepared.rig

@@ -147,7 +147,7 @@ class Analyst:
             self._report(self._watch.offer(message, wire.pixels_of(message, parts)))
         elif isinstance(message, CloseHold):
             self._watch = None
-            if self._session is not None:
+            if self._session is not None and self._session.opening.hold == message.hold:
                 self._session.closing = message
 
     def _open(self, opening: OpenHold) -> None:
