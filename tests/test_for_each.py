@@ -77,8 +77,8 @@ def test_a_fault_of_every_copy_is_said_once():
 
 def test_what_the_limits_forbid_is_said_with_its_value():
     assert said(with_steps(changed(RAMPS, "150 degC", "350 degC"))) == [
-        "p.yaml:25:22: steps.1.for_each.steps.0.ramp.to: lies above limits.max_temperature, 300 °C (step 5) "
-        "(with target = 350 degC)"
+        "p.yaml:25:22: steps.1.for_each.steps.0.ramp.to: 350 °C lies above limits.max_temperature, "
+        "300 °C (step 5) (with target = 350 degC)"
     ]
 
 

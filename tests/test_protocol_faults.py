@@ -69,7 +69,7 @@ ONE_FAULT = [
     (
         "period: 2 s",
         "period: 0.5 s",
-        ["p.yaml:12:13: acquisitions.ecm.period: has to be at least the `exposure`"],
+        ["p.yaml:12:13: acquisitions.ecm.period: has to be at least the `exposure`, 1 s, got 0.5 s"],
     ),
     (
         "frames: 2000",
@@ -189,23 +189,29 @@ ONE_FAULT = [
     (
         "to: 100 degC",
         "to: 400 degC",
-        ["p.yaml:21:16: steps.0.ramp.to: lies above limits.max_temperature, 300 °C (step 1)"],
+        ["p.yaml:21:16: steps.0.ramp.to: 400 °C lies above limits.max_temperature, 300 °C (step 1)"],
     ),
     (
         "20 K/min",
         "30 K/min",
-        ["p.yaml:21:32: steps.0.ramp.rate: is faster than limits.max_heating_rate, 25 K/min (step 1)"],
+        [
+            "p.yaml:21:32: steps.0.ramp.rate: 30 K/min is faster than limits.max_heating_rate, 25 K/min (step 1)"
+        ],
     ),
     (
         "  - ramp:",
         "  - cool:",
-        ["p.yaml:21:16: steps.0.cool.to: lies above the present 25 °C; to heat, use `ramp` (step 1)"],
+        ["p.yaml:21:16: steps.0.cool.to: 100 °C lies above the present 25 °C; to heat, use `ramp` (step 1)"],
     ),
-    ("50 K/min", "70 K/min", ["p.yaml:6:32: safe.rate: is faster than limits.max_cooling_rate, 60 K/min"]),
+    (
+        "50 K/min",
+        "70 K/min",
+        ["p.yaml:6:32: safe.rate: 70 K/min is faster than limits.max_cooling_rate, 60 K/min"],
+    ),
     (
         "cool_to: 25 degC",
         "cool_to: 350 degC",
-        ["p.yaml:6:17: safe.cool_to: lies above limits.max_temperature, 300 °C"],
+        ["p.yaml:6:17: safe.cool_to: 350 °C lies above limits.max_temperature, 300 °C"],
     ),
 ]
 
@@ -242,13 +248,15 @@ def test_all_faults_come_at_once_in_the_order_of_the_text():
 def test_a_ramp_down_is_held_against_the_cooling_rate():
     steps = "  - ramp: {to: 100 degC, rate: 20 K/min}\n  - ramp: {to: 50 degC, rate: 61 K/min}\n"
     assert said(with_steps(steps)) == [
-        "p.yaml:22:31: steps.1.ramp.rate: is faster than limits.max_cooling_rate, 60 K/min (step 2)"
+        "p.yaml:22:31: steps.1.ramp.rate: 61 K/min is faster than limits.max_cooling_rate, 60 K/min (step 2)"
     ]
 
 
 def test_steps_are_counted_as_in_the_plan():
     text = with_steps("  - hold: look\n  - ramp: {to: 400 degC, rate: 20 K/min}\n")
-    assert said(text) == ["p.yaml:22:16: steps.1.ramp.to: lies above limits.max_temperature, 300 °C (step 3)"]
+    assert said(text) == [
+        "p.yaml:22:16: steps.1.ramp.to: 400 °C lies above limits.max_temperature, 300 °C (step 3)"
+    ]
 
 
 def test_a_key_that_is_meant_by_no_other_is_missing():

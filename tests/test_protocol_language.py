@@ -132,7 +132,7 @@ REFUSED = [
     (
         "exposure: 4 s",
         "exposure: 4 s\n    period: 3 s",
-        ["p.yaml:31:13: acquisitions.fem.period: has to be at least the `exposure`"],
+        ["p.yaml:31:13: acquisitions.fem.period: has to be at least the `exposure`, 4 s, got 3 s"],
     ),
     ("[10, 20]", "[10, 0]", ["p.yaml:31:25: acquisitions.fem.grid.points.1: has to be at least 1, got 0"]),
     (
@@ -265,4 +265,4 @@ def test_what_is_refused_of_steps(step, where, what):
 def test_after_a_park_the_specimen_is_cool():
     steps = ("ramp: {to: 100 degC, rate: 20 K/min}", "park: Bye.", "cool: {to: 50 degC, rate: 20 K/min}")
     (message,) = said(with_steps(*steps))
-    assert "steps.2.cool.to: lies above the present 25 °C" in message
+    assert "steps.2.cool.to: 50 °C lies above the present 25 °C" in message

@@ -6,7 +6,8 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from annealscope.controller.cli.rows import Row, row_of
+from annealscope.analysis.values import InvalidData
+from annealscope.controller.cli.rows import FailedRow, Row, row_of
 from annealscope.controller.config.quantities import DURATION, LENGTH, PER_LENGTH, Dimension, parse_quantity
 from annealscope.controller.errors import ExitCode, RunError
 from annealscope.controller.offline.analyze import (
@@ -47,11 +48,20 @@ def analyze_record(path: Path, output: Path | None) -> Iterator[Row]:
     if output is not None:
         check_replaceable(output)
     for hold in holds:
-        with hold_source(hold) as source:
-            results = compute(source)
-        yield row_of(hold.stem, results, _deliver(hold, list(results_to_entries(results)), output))
+        try:
+            yield _analyze_hold(hold, output)
+        except InvalidData as error:
+            if len(holds) == 1:
+                raise
+            yield FailedRow(hold.stem, str(error))
     if output is None and path.is_dir():
         _tie_together(path)
+
+
+def _analyze_hold(hold: Path, output: Path | None) -> Row:
+    with hold_source(hold) as source:
+        results = compute(source)
+    return row_of(hold.stem, results, _deliver(hold, list(results_to_entries(results)), output))
 
 
 def analyze_stack(source: str, output: Path | None, options: "StackOptions") -> Iterator[Row]:

@@ -17,9 +17,20 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 
-Protocol = Annotated[str, typer.Argument(help="A protocol file, or the name of a shipped one.")]
+Protocol = Annotated[
+    str, typer.Argument(metavar="PROTOCOL", help="A protocol file, or the name of a shipped one.")
+]
 Rig = Annotated[str, typer.Option(help="A rig file, or the name of a shipped one.")]
-RunDir = Annotated[Path, typer.Argument(help="A run folder.")]
+RunDir = Annotated[Path, typer.Argument(metavar="RUN", help="A run folder.")]
+Parks = Annotated[
+    str,
+    typer.Option(
+        metavar="end|through",
+        help="At a park, `end` the program, for `annealscope continue` to go on; or, in a rehearsal at "
+        "--speed max, go `through` it after a simulated night. Default: through at --speed max, else end.",
+        show_default=False,
+    ),
+]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON, for programs.")]
 
 
@@ -50,7 +61,9 @@ def validate(protocol: Protocol, rig: Rig = "simulated", as_json: Json = False) 
 
 @app.command()
 def init(
-    file: Annotated[Path, typer.Argument(help="The new protocol file.")] = Path("protocol.yaml"),
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="The new protocol file.")] = Path(
+        "protocol.yaml"
+    ),
 ) -> None:
     """Write a commented protocol to start from; an existing file is left alone."""
     from annealscope.controller.cli import verbs
@@ -84,22 +97,19 @@ def run(
     ] = None,
     seed: Annotated[int, typer.Option(help="Seed of the simulated world.", min=0)] = 0,
     speed: Annotated[
-        str, typer.Option(help="Rehearsals: max (virtual time), real, or a factor such as 100.")
+        str, typer.Option(metavar="max|real|FACTOR", help="Rehearsals: virtual time, or a clock, e.g. 100.")
     ] = "max",
-    compression: Annotated[str, typer.Option(help="Hold files: auto, deflate or none.")] = "auto",
-    parks: Annotated[
-        str,
-        typer.Option(
-            help="At a park: `end` the program, for `annealscope continue` to go on, or, in a rehearsal, go "
-            "`through` it after a simulated night. Default: through at --speed max, else end."
-        ),
+    compression: Annotated[
+        str, typer.Option(metavar="auto|deflate|none", help="Of the hold files.")
     ] = "auto",
+    parks: Parks = "auto",
     report: Annotated[bool, typer.Option(help="Write the report at the end.")] = True,
 ) -> None:
     """Carry out a protocol and write the report.
 
-    Ctrl-C once stops (planned cool-down), twice aborts (the protocol's `safe:` ramp), three times switches
-    everything off at once.
+    Ctrl-C stops with the planned cool-down; again: with the `safe:` ramp; again: everything off at once.
+
+    From another terminal: status, pause, resume, skip, park, stop, abort.
     """
     from annealscope.controller.cli import verbs
     from annealscope.controller.session.options import RunOptions
@@ -110,7 +120,7 @@ def run(
 @app.command("continue")
 def carry_on(
     folder: RunDir,
-    parks: Annotated[str, typer.Option(help="At the next park: end, or through.")] = "auto",
+    parks: Parks = "auto",
     report: Annotated[bool, typer.Option(help="Write the report at the end.")] = True,
 ) -> None:
     """Go on with a run that was parked, and write the report."""
@@ -121,7 +131,7 @@ def carry_on(
 
 @app.command()
 def status(folder: RunDir, as_json: Json = False) -> None:
-    """Show what a live run is doing."""
+    """Show what a live run is doing, what it asks of you, and when you are needed next."""
     from annealscope.controller.cli import verbs
 
     verbs.status(folder, as_json)
@@ -137,7 +147,7 @@ def pause(folder: RunDir) -> None:
 
 @app.command()
 def resume(folder: RunDir) -> None:
-    """Let a paused or suspended run go on, or answer its prompt."""
+    """Let a paused or suspended run go on; or answer what it asks: a prompt, a checklist."""
     from annealscope.controller.cli import verbs
 
     verbs.request(folder, "resume")
@@ -180,7 +190,8 @@ def analyze(
     source: Annotated[
         str,
         typer.Argument(
-            help="A run folder, a hold file, or a stack: movie.npy, movie.tif, movie.h5::dataset."
+            metavar="PATH",
+            help="A run folder, a hold file, or a stack: movie.npy, movie.tif, movie.h5::dataset.",
         ),
     ],
     output: Annotated[
@@ -202,9 +213,9 @@ def analyze(
 
     Results of a stack go into NAME.results.nxs in the present folder.
 
-    Results of a hold go into its file where they are missing, or into
-    NAME.results.h5 beside a file that cannot be changed. Results that are
-    there stay, and are compared with the new ones.
+    Results of a hold go into its file where they are missing, or beside a file that cannot be changed.
+
+    Results that are there stay, and are compared with the new ones.
     """
     from annealscope.controller.cli import verbs
 

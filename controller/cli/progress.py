@@ -1,18 +1,24 @@
-"""What the terminal shows while a run is on: one live line on a terminal, plain lines otherwise."""
+"""What the terminal shows while a run is on: a live display on a terminal, plain lines otherwise."""
 
 import sys
 import time
+from pathlib import Path
 from typing import TYPE_CHECKING, Protocol, TextIO
 
+from annealscope.controller.cli.pace import Pace
+from annealscope.controller.cli.told import describe, next_task, notices, record, where
 from annealscope.controller.config.wording import clock
 from annealscope.controller.engine.ports import Status
-from annealscope.controller.units import to_celsius
 
 if TYPE_CHECKING:
-    from rich.progress import Progress, TaskID
+    from rich.console import Console, RenderableType
 
 REFRESH_S = 0.1
 PLAIN_LINE_EVERY_S = 10.0
+RESTING_LINE_EVERY_S = 600.0
+"""While the run rests or waits for an answer, which has been said."""
+BAR_WIDTH = 24
+INDENT = "    "
 
 
 class View(Protocol):
@@ -25,125 +31,134 @@ class View(Protocol):
         """Leave the terminal as it was."""
 
 
-class Pace:
-    """Frames per second and time to go, from what has been seen."""
-
-    def __init__(self) -> None:
-        self._start_s = time.monotonic()
-        self._frames = 0
-        self._since_s = self._start_s
-        self.frames_per_s = 0.0
-
-    def update(self, status: Status) -> None:
-        """Take a snapshot into account; the frame rate is the mean of the last second or so."""
-        now_s, frames = time.monotonic(), status.frames_before + status.frames
-        if status.phase != "acquiring":
-            self._since_s, self._frames = now_s, frames
-        elif now_s - self._since_s >= 1.0:
-            self.frames_per_s = (frames - self._frames) / (now_s - self._since_s)
-            self._since_s, self._frames = now_s, frames
-
-    def to_go_s(self, status: Status) -> float | None:
-        """Return the real seconds that the rest of the plan takes at the mean speed so far."""
-        done = status.t_s / status.total_s if status.total_s else 0.0
-        if done < 0.01:
-            return None
-        return (time.monotonic() - self._start_s) * max(0.0, 1.0 / done - 1.0)
-
-
-def describe(status: Status, pace: Pace) -> str:
-    """Return the snapshot as one line of words."""
-    parts = [f"{to_celsius(status.temperature_K):6.1f} °C", f"{status.phase:<9}"]
-    if status.frames:
-        parts.append(f"{status.frames}/{status.frames_planned} frames")
-        parts.append(f"{pace.frames_per_s:.0f}/s")
-    if status.drift_nm is not None:
-        parts.append(f"drift {status.drift_nm:.2f} nm")
-    if status.tau_s is not None:
-        sigma = f" ± {status.sigma_tau_s:.0f}" if status.sigma_tau_s is not None else ""
-        parts.append(f"τ {status.tau_s:.0f}{sigma} s")
-    return "  ".join(parts)
-
-
-def clock_text(seconds: float | None) -> str:
+def to_go_text(seconds: float | None) -> str:
     """Return a duration as h:mm:ss, or dashes for one that is not known."""
-    if seconds is None:
-        return "-:--:--"
-    return clock(seconds)
+    return "-:--:--" if seconds is None else clock(seconds)
 
 
 class PlainView:
-    """One line when a step begins and one every few seconds: for logs and pipes."""
+    """A line when a step begins and every few seconds, and what the operator has to know: for logs and pipes.
 
-    def __init__(self, out: TextIO) -> None:
+    Parameters
+    ----------
+    out
+        Where the lines go.
+    folder
+        The run folder, for the commands that are suggested.
+    """
+
+    def __init__(self, out: TextIO, folder: Path) -> None:
         self._out = out
+        self._folder = folder
         self._pace = Pace()
         self._shown_s = time.monotonic()
         self._step = ("", "")
+        self._noticed: list[str] = []
+        self._task = ""
 
     def show(self, status: Status) -> None:
-        """Write a line when there is something to say."""
+        """Write lines when there is something to say."""
         self._pace.update(status)
-        step = (status.step, status.state)
-        due = time.monotonic() - self._shown_s >= PLAIN_LINE_EVERY_S
-        if not status.step or (step == self._step and not due):
-            return
-        self._step, self._shown_s = step, time.monotonic()
-        number = f"[{min(status.step_number + 1, status.steps)}/{status.steps}]"
-        eta = f"  {clock_text(self._pace.to_go_s(status))} to go" if due else ""
-        self._out.write(f"{number} {status.step}: {describe(status, self._pace)}{eta}\n")
-        self._out.flush()
+        self._show_step(status)
+        self._show_notices(status)
 
     def close(self) -> None:
         """Nothing to restore."""
 
+    def _show_step(self, status: Status) -> None:
+        step = (status.step, status.state)
+        every_s = RESTING_LINE_EVERY_S if self._noticed else PLAIN_LINE_EVERY_S
+        due = time.monotonic() - self._shown_s >= every_s
+        if not status.step or (step == self._step and not due):
+            return
+        self._step, self._shown_s = step, time.monotonic()
+        to_go = f"  {to_go_text(self._pace.to_go_s)} to go" if due else ""
+        self._write(f"{where(status)}: {describe(status, self._pace.frames_per_s)}{to_go}")
+        self._show_task(status)
+
+    def _show_task(self, status: Status) -> None:
+        """Say what the operator is needed for next, once."""
+        task = status.next_task.what if status.next_task is not None else ""
+        if task != self._task and next_task(status):
+            self._write(f"{INDENT}{next_task(status)}")
+        self._task = task
+
+    def _show_notices(self, status: Status) -> None:
+        noticed = [*notices(status, self._folder)]
+        for line in noticed if noticed != self._noticed else ():
+            self._write(f"{INDENT}{line}")
+        self._noticed = noticed
+
+    def _write(self, line: str) -> None:
+        self._out.write(f"{line}\n")
+        self._out.flush()
+
 
 class TerminalView:
-    """A progress bar over the whole plan."""
+    """A few lines that are redrawn: progress, step, numbers, and what the operator has to know.
 
-    def __init__(self) -> None:
+    Parameters
+    ----------
+    folder
+        The run folder, for the commands that are suggested.
+    console
+        Where it is drawn; default: the terminal.
+    """
+
+    def __init__(self, folder: Path, console: "Console | None" = None) -> None:
+        from rich.live import Live
+
+        self._folder = folder
         self._pace = Pace()
-        self._progress, self._task = _bar()
         self._shown_s = 0.0
+        self._asked = ""
+        self._live = Live(console=console, transient=True, auto_refresh=False)
+        self._live.start()
 
     def show(self, status: Status) -> None:
-        """Redraw at most ten times a second."""
+        """Redraw at most ten times a second; a new question rings the bell."""
         self._pace.update(status)
         now_s = time.monotonic()
         if now_s - self._shown_s < REFRESH_S:
             return
         self._shown_s = now_s
-        self._progress.update(
-            self._task,
-            total=max(status.total_s, status.t_s),
-            completed=status.t_s,
-            step=status.step or status.state,
-            state=describe(status, self._pace),
-            eta=clock_text(self._pace.to_go_s(status)),
-        )
+        if status.prompt and status.prompt != self._asked:
+            self._live.console.bell()
+        self._asked = status.prompt
+        self._live.update(self._drawn(status), refresh=True)
 
     def close(self) -> None:
         """Stop drawing."""
-        self._progress.stop()
+        self._live.stop()
+
+    def _drawn(self, status: Status) -> "RenderableType":
+        from rich.console import Group
+        from rich.text import Text
+
+        numbers = (describe(status, self._pace.frames_per_s), record(status))
+        return Group(
+            self._bar(status),
+            Text(where(status), style="bold"),
+            *(Text(line) for line in numbers if line),
+            *(Text(line, style="bold yellow") for line in notices(status, self._folder)),
+            Text(next_task(status), style="dim"),
+        )
+
+    def _bar(self, status: Status) -> "RenderableType":
+        from rich.progress_bar import ProgressBar
+        from rich.table import Table
+
+        total_s = max(status.total_s, 1.0)
+        row = Table.grid(padding=(0, 2))
+        row.add_row(
+            ProgressBar(total_s, self._pace.done_s, width=BAR_WIDTH),
+            f"{100 * self._pace.done_s / total_s:3.0f} %",
+            f"{to_go_text(self._pace.to_go_s)} to go",
+        )
+        return row
 
 
-def _bar() -> "tuple[Progress, TaskID]":
-    from rich.progress import BarColumn, Progress, TextColumn
-
-    progress = Progress(
-        TextColumn("[bold]{task.fields[step]}"),
-        BarColumn(bar_width=24),
-        TextColumn("{task.percentage:3.0f} %"),
-        TextColumn("{task.fields[state]}"),
-        TextColumn("[dim]{task.fields[eta]} to go"),
-        transient=True,
-    )
-    task = progress.add_task("run", total=1.0, step="starting", state="", eta="-:--:--")
-    progress.start()
-    return progress, task
-
-
-def view_for(out: TextIO | None = None) -> View:
+def view_for(folder: Path, out: TextIO | None = None) -> View:
     """Return the view that fits where the output goes."""
     stream = out or sys.stdout
-    return TerminalView() if stream.isatty() else PlainView(stream)
+    return TerminalView(folder) if stream.isatty() else PlainView(stream, folder)

@@ -57,6 +57,26 @@ class RelaxationRow:
 
 
 @dataclass(frozen=True)
+class FailedRow:
+    """Why nothing can be computed from a hold."""
+
+    title: str
+    why: str
+
+    @property
+    def found(self) -> bool:
+        """Nothing is."""
+        return False
+
+    def __str__(self) -> str:
+        return f"{self.title}: cannot be analysed: {self.why}"
+
+    def as_json(self) -> dict[str, Any]:
+        """Return the row as plain data."""
+        return asdict(self)
+
+
+@dataclass(frozen=True)
 class VarianceRow:
     """What the nanobeam patterns of a grid say."""
 
@@ -97,11 +117,11 @@ class RingsRow:
     @property
     def found(self) -> bool:
         """Whether there is a ring."""
-        return bool(self.rings_per_nm)
+        return any(map(math.isfinite, self.rings_per_nm))
 
     def __str__(self) -> str:
-        rings = ", ".join(f"{k:.2f}" for k in self.rings_per_nm)
-        found = f"rings at {rings} 1/nm" if rings else "no ring found"
+        rings = ", ".join(f"{k:.2f}" if math.isfinite(k) else "(not found)" for k in self.rings_per_nm)
+        found = f"rings at {rings} 1/nm" if self.found else "no ring found"
         return f"{self.title}: {found}; {self.note}"
 
     def as_json(self) -> dict[str, Any]:

@@ -4,7 +4,7 @@ import json
 import math
 import signal
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import partial
@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
+from annealscope.controller.config.wording import clock
 from annealscope.controller.errors import ExitCode, RunError
 from annealscope.controller.planning import plan_to_json
 from annealscope.controller.session.prepare import Prepared, prepare
@@ -28,6 +29,23 @@ if TYPE_CHECKING:
 
 STOP_SIGNALS = ("SIGINT", "SIGTERM", "SIGHUP", "SIGBREAK")
 """Ctrl-C, a polite kill, a terminal that closes, Ctrl-Break on Windows."""
+
+ACCEPTED = {
+    "pause": "accepted; the heater keeps the temperature it has; go on with: annealscope resume {folder}",
+    "resume": "accepted",
+    "skip": "accepted; the step ends, its files are closed",
+    "park": "accepted; the run cools down and ends; then: annealscope continue {folder}",
+    "stop": "accepted; the planned cool-down begins",
+    "abort": "accepted; the `safe:` ramp of the protocol begins",
+}
+"""What happens after a command that a run has accepted."""
+
+LADDER = {
+    "stop": "stop: the planned cool-down; Ctrl-C again aborts, with the `safe:` ramp",
+    "abort": "abort: the `safe:` ramp; Ctrl-C again switches everything off at once",
+    "emergency": "emergency: everything off at once",
+}
+"""What happens after Ctrl-C, and what Ctrl-C would do next."""
 
 
 @dataclass(frozen=True)
@@ -125,18 +143,21 @@ def carry_on(folder: Path, parks: str, with_report: bool) -> None:
 def _conduct(folder: Path, conduct: "Callable[[CommandQueue, Observer], Outcome]", with_report: bool) -> None:
     """Run with a view on the terminal and Ctrl-C as commands, then report."""
     from annealscope.controller.cli.progress import view_for
+    from annealscope.controller.cli.told import with_reason
     from annealscope.controller.engine.commands import CommandQueue
 
-    commands, view = CommandQueue(), view_for()
+    commands, view = CommandQueue(), view_for(folder)
     restore = _catch_interrupts(commands)
     try:
         outcome = conduct(commands, view.show)
     finally:
         view.close()
         restore()
-    typer.echo(f"{outcome.outcome}: {outcome.why}")
+    typer.echo(with_reason(outcome.outcome, outcome.why))
     if with_report:
         _report(folder)
+    if outcome.outcome == "parked":
+        typer.echo(f"go on with: annealscope continue {folder}")
     if outcome.exit_code is not ExitCode.OK:
         raise SystemExit(int(outcome.exit_code))
 
@@ -149,27 +170,37 @@ def status(folder: Path, as_json: bool) -> None:
     if as_json:
         _print_json(snapshot)
         return
-    from annealscope.controller.cli.progress import Pace, describe
-    from annealscope.controller.engine.ports import Status
+    for line in _status_lines(snapshot, folder):
+        typer.echo(line)
+
+
+def _status_lines(snapshot: dict[str, Any], folder: Path) -> Iterator[str]:
+    from annealscope.controller.cli.told import describe, next_task, notices, record, where
+    from annealscope.controller.engine.ports import NextTask, Status
 
     if "step" not in snapshot:
-        typer.echo(snapshot["state"])
+        yield snapshot["state"]
         return
-    newest = Status(**snapshot)
-    typer.echo(f"{newest.state}: {newest.step}: {describe(newest, Pace())}")
+    task = snapshot.pop("next_task")
+    newest = Status(**snapshot, next_task=NextTask(**task) if task else None)
+    yield where(newest)
+    lines = (describe(newest), record(newest), *notices(newest, folder), next_task(newest))
+    yield from (f"  {line.strip()}" for line in lines if line)
+    yield f"  {clock(newest.total_s - newest.step_from_s)} of the plan's {clock(newest.total_s)} to go"
 
 
 def request(folder: Path, command: str) -> None:
-    """Ask a live run for something."""
+    """Ask a live run for something, and say what that means."""
     from annealscope.controller.client import RunClient
 
     RunClient(folder).command(command)
-    typer.echo(f"{command}: accepted")
+    typer.echo(f"{command}: {ACCEPTED[command].format(folder=folder)}")
 
 
 def analyze(source: str, output: Path | None, options: StackOptions, as_json: bool) -> None:
     """Compute again, and print what came out."""
     from annealscope.controller.cli.analyze import analyze_record, analyze_stack
+    from annealscope.controller.cli.rows import FailedRow
 
     path, file = Path(source), Path(source.partition("::")[0])
     if not (file.is_file() or file.is_dir()):
@@ -184,6 +215,9 @@ def analyze(source: str, output: Path | None, options: StackOptions, as_json: bo
         _print_json([row.as_json() for row in rows])
     if not any(row.found for row in rows):
         raise RunError(f"{source}: nothing came out: {rows[0]}", ExitCode.INCOMPLETE)
+    failed = [row.title for row in rows if isinstance(row, FailedRow)]
+    if failed:
+        raise RunError(f"{source}: no results of {', '.join(failed)}", ExitCode.INCOMPLETE)
 
 
 def report(folder: Path) -> None:
@@ -229,7 +263,7 @@ def _catch_interrupts(commands: "CommandQueue") -> Callable[[], None]:
     def interrupt(number: int, frame: FrameType | None) -> None:
         command = commands.interrupt()
         with suppress(OSError, RuntimeError):  # the terminal may be gone, or in the middle of a line
-            sys.stderr.write(f"\nannealscope: {command.value} (again for more)\n")
+            sys.stderr.write(f"\nannealscope: {LADDER[command.value]}\n")
 
     signals = [getattr(signal, name) for name in STOP_SIGNALS if hasattr(signal, name)]
     heeded = [number for number in signals if signal.getsignal(number) is not signal.SIG_IGN]  # nohup

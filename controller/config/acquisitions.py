@@ -192,7 +192,8 @@ class DiffractionAcquisition(_Acquisition):
 
 def _check_period(exposure_s: float, period_s: float) -> None:
     if period_s < exposure_s:
-        raise broken_rule("has to be at least the `exposure`", "period")
+        message = f"has to be at least the `exposure`, {exposure_s:g} s, got {period_s:g} s"
+        raise broken_rule(message, "period")
 
 
 Acquisition = Annotated[

@@ -83,25 +83,36 @@ def step_number(number: int) -> str:
 
 
 def _ramp_faults(ramp: Ramp, present_K: float, limits: Limits, only_down: bool) -> Iterator[tuple[str, str]]:
-    if only_down and ramp.to_K > present_K:
-        yield "to", f"lies above the present {celsius(present_K)}; to heat, use `ramp`"
-    if ramp.to_K > limits.max_temperature_K:
-        yield "to", f"lies above limits.max_temperature, {celsius(limits.max_temperature_K)}"
     heats = ramp.to_K > present_K
+    if only_down and heats:
+        yield "to", f"{celsius(ramp.to_K)} lies above the present {celsius(present_K)}; to heat, use `ramp`"
+        return
+    yield from _too_hot("to", ramp.to_K, limits)
     which = "max_heating_rate" if heats else "max_cooling_rate"
     fastest = limits.max_heating_rate_K_per_s if heats else limits.max_cooling_rate_K_per_s
-    if ramp.rate_K_per_s > fastest * (1 + 1e-9):
-        yield "rate", f"is faster than limits.{which}, {per_minute(fastest)}"
+    yield from _too_fast(ramp.rate_K_per_s, which, fastest)
+
+
+def _too_hot(key: str, target_K: float, limits: Limits) -> Iterator[tuple[str, str]]:
+    if target_K > limits.max_temperature_K:
+        limit = celsius(limits.max_temperature_K)
+        yield key, f"{celsius(target_K)} lies above limits.max_temperature, {limit}"
+
+
+def _too_fast(rate_K_per_s: float, which: str, fastest_K_per_s: float) -> Iterator[tuple[str, str]]:
+    if rate_K_per_s > fastest_K_per_s * (1 + 1e-9):
+        limit = per_minute(fastest_K_per_s)
+        yield "rate", f"{per_minute(rate_K_per_s)} is faster than limits.{which}, {limit}"
 
 
 def _safe_faults(document: Document, protocol: Protocol) -> Iterator[Fault]:
     limits, safe = protocol.limits, protocol.safe
-    if safe.cool_to_K > limits.max_temperature_K:
-        message = f"lies above limits.max_temperature, {celsius(limits.max_temperature_K)}"
-        yield document.fault(("safe", "cool_to"), message)
-    if safe.rate_K_per_s > limits.max_cooling_rate_K_per_s * (1 + 1e-9):
-        message = f"is faster than limits.max_cooling_rate, {per_minute(limits.max_cooling_rate_K_per_s)}"
-        yield document.fault(("safe", "rate"), message)
+    found = (
+        *_too_hot("cool_to", safe.cool_to_K, limits),
+        *_too_fast(safe.rate_K_per_s, "max_cooling_rate", limits.max_cooling_rate_K_per_s),
+    )
+    for key, message in found:
+        yield document.fault(("safe", key), message)
 
 
 def too_many_steps(document: Document, protocol: Protocol) -> list[Fault]:

@@ -49,7 +49,9 @@ def read_source(name: str | Path, folder: str = "") -> Source:
     names = shipped_names(folder)
     if text not in names:
         hint = did_you_mean(text, names)
-        raise _cannot(text, f"no file, and not one of the shipped names {one_of(names)}{hint}")
+        what = "rig" if folder else "protocol"
+        ships = f"no {what} of this name ships, only {one_of(names)}"
+        raise _cannot(text, f"{ships}; a file is given with its suffix, as in {text}.yaml{hint}")
     shipped = (
         files(SHIPPED).joinpath(folder, f"{text}.yaml") if folder else files(SHIPPED).joinpath(f"{text}.yaml")
     )
