@@ -79,8 +79,9 @@ class RecorderLink(Link):
     def send(self, message: Message, *arrays: Any) -> bool:
         """Queue a message; a recorder that takes none has failed."""
         taken = super().send(message, *arrays)
-        if not taken and self.failure is None:
-            self.failure = "the recorder takes no messages any more"
+        if not taken:
+            self.handle()  # it may have said why
+            self.failure = self.failure or "the recorder takes no messages any more"
         return taken
 
     def send_frame(self, header: FrameHeader, pixels: Any) -> None:
