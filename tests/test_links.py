@@ -17,6 +17,13 @@ def context():
     context.destroy(linger=0)
 
 
+@pytest.fixture
+def link(context):
+    link = RecorderLink(context)
+    yield link
+    link.close()
+
+
 def _send_until_refused(link):
     deadline_s = time.monotonic() + 5
     while link.send(NoResults(hold=1, why="x")):
@@ -24,8 +31,7 @@ def _send_until_refused(link):
         time.sleep(0.01)
 
 
-def test_a_recorder_that_gave_up_is_quoted(context):
-    link = RecorderLink(context)
+def test_a_recorder_that_gave_up_is_quoted(context, link):
     peer = wire.connect(context, zmq.DEALER, link.endpoint)
     wire.send(peer, Hello(role="recorder", pid=1))
     assert link.socket.poll(5000)
@@ -36,7 +42,6 @@ def test_a_recorder_that_gave_up_is_quoted(context):
     assert link.failure == "the recorder gave up: no space left on the disk"
 
 
-def test_a_recorder_that_says_nothing_has_failed_too(context):
-    link = RecorderLink(context)
+def test_a_recorder_that_says_nothing_has_failed_too(link):
     _send_until_refused(link)
     assert link.failure == "the recorder takes no messages any more"
