@@ -21,25 +21,26 @@ durable        hold, seq: every frame up to this one survives a power cut
 decision       hold, why: what the protocol's `until` was waiting for has come true
 dose           region, hold (0: a drift watch), exposed_per_nm2, beam_on_per_nm2: of the region so far
 hold_closed    hold, path, frames, lost, analysis (complete | missing), reason (complete | dose limit |
-               truncated | parked | stopped | aborted | failed)
+               truncated | parked | stopped | aborted | failed | crashed)
 drift_rate     nm_per_min, from the watch at the end of a wait
 parked         next (index of the step to go on with), return_to_K, rate_K_per_s and age_s: of the hold that
                was left in its middle (null: none was)
 command        command, source, accepted, why (of a refusal)
 guard          guard, message, action
 child          role, event (started | killed | died | restarted), pid, detail
-run_ended      outcome (success | stopped | aborted | failed | parked), why, exit_code
+run_ended      outcome (success | stopped | aborted | failed | parked | crashed), why, exit_code
 =============  =======================================================================================
 """
 
 import json
 import os
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from annealscope.controller.errors import ExitCode, RunError
 from annealscope.drivers.clock import Clock
 
 DURABLE = frozenset(
@@ -53,10 +54,19 @@ DURABLE = frozenset(
 
 
 class Journal:
-    """Appends records; the engine's only file."""
+    """Appends records; the engine's only file.
+
+    Raises
+    ------
+    RunError
+        The file is damaged before records that had to be durable; to append, they would have to go.
+    """
 
     def __init__(self, path: Path, clock: Clock) -> None:
         self._clock = clock
+        if is_damaged(read_lines(path)):
+            message = f"{path} is damaged before its end; nothing is appended: see `annealscope verify`"
+            raise RunError(message, ExitCode.INVALID_INPUT)
         self._next, intact_bytes = _intact(path)
         self._file = path.open("ab")
         self._file.truncate(intact_bytes)  # a torn last line would hide what follows it
@@ -89,6 +99,23 @@ def read_journal(path: Path) -> Iterator[dict[str, Any]]:
         yield record
 
 
+def read_lines(path: Path) -> list[dict[str, Any] | None]:
+    """Return the record of every line, None for one that is torn or damaged; nothing for no file."""
+    if not path.exists():
+        return []
+    with path.open("rb") as lines:
+        return [_checked(line) for line in lines]
+
+
+def is_damaged(lines: Sequence[Mapping[str, Any] | None]) -> bool:
+    """Say whether a record that was durable comes after a line that is torn or damaged.
+
+    A power cut leaves no such journal: before the one that was being written, the last, all were on the disk.
+    """
+    behind = lines[lines.index(None) : -1] if None in lines else []
+    return any(record is not None and record["kind"] in DURABLE for record in behind)
+
+
 def _intact(path: Path) -> tuple[int, int]:
     """Return the number of intact records from the start on, and their bytes."""
     lengths = [length for _, length in _intact_lines(path)]
@@ -100,14 +127,13 @@ def _intact_lines(path: Path) -> Iterator[tuple[dict[str, Any], int]]:
         return
     with path.open("rb") as lines:
         for line in lines:
-            record = checked(line)
+            record = _checked(line)
             if record is None:
                 return
             yield record, len(line)
 
 
-def checked(line: bytes) -> dict[str, Any] | None:
-    """Return the record of one line; None when the line is torn or damaged."""
+def _checked(line: bytes) -> dict[str, Any] | None:
     head, separator, tail = line.rpartition(b', "crc": "')
     if not separator or tail[8:] != b'"}\n' or f"{zlib.crc32(head + b'}'):08x}".encode() != tail[:8]:
         return None

@@ -201,8 +201,8 @@ def test_frames_are_durable_only_after_a_sync_that_worked(
         with pytest.raises(RecordError, match="cannot sync"):
             recording.sync()
     assert recording.durable_seq == 0
-    recording._hold.close()
-    recording._close_logs()
+    recording._log.close()
+    recording._derivation.leave()
 
 
 def _fail(handle: int) -> None:

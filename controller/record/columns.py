@@ -6,6 +6,8 @@ from typing import Any
 
 import numpy as np
 
+from annealscope.controller.record.framelog import header_checksum
+
 TEXT = "text"
 """Type of a column of words."""
 
@@ -33,6 +35,7 @@ COLUMNS = (
     Column("scan_position", "f8", "nm", lambda header: header.scan_yx_nm or (np.nan, np.nan), width=2),
     Column("haadf", "f8", "", lambda header: np.nan if header.haadf is None else header.haadf),
     Column("crc32", "u4", "", lambda header: header.crc32),
+    Column("header_crc32", "u4", "", header_checksum),
 )
 """The frame table, below ``/entry/instrument/detector``; pairs are (y, x)."""
 

@@ -26,6 +26,15 @@ def sync_folder(folder: Path) -> None:
         os.close(handle)
 
 
+def make_folder(folder: Path) -> None:
+    """Make a folder, and those it lies in where there are none; their names are durable, too."""
+    if folder.is_dir():
+        return
+    make_folder(folder.parent)
+    folder.mkdir(exist_ok=True)
+    sync_folder(folder.parent)
+
+
 def move_into_place(temporary: Path, path: Path) -> None:
     """Let a finished file take its name in one step: readers see the old one or the new one, never a part."""
     sync_file(temporary)
@@ -35,6 +44,15 @@ def move_into_place(temporary: Path, path: Path) -> None:
 
 def write_atomically(path: Path, text: str) -> None:
     """Write or replace a UTF-8 text file in one step."""
+    write_bytes_atomically(path, text.encode())
+
+
+def write_bytes_atomically(path: Path, content: bytes | memoryview) -> None:
+    """Write or replace a file in one step. Raises OSError, and leaves nothing half done."""
     temporary = path.with_name(f"{path.name}.tmp")
-    temporary.write_text(text, encoding="utf-8", newline="")
-    move_into_place(temporary, path)
+    try:
+        temporary.write_bytes(content)
+        move_into_place(temporary, path)
+    except OSError:
+        temporary.unlink(missing_ok=True)
+        raise

@@ -173,6 +173,12 @@ class FrameLogReader:
         size = os.fstat(self._file.fileno()).st_size
         return max(0, size - self._first_byte) // self._row_bytes
 
+    @property
+    def torn(self) -> bool:
+        """Say whether the file ends in the middle of a record."""
+        size = os.fstat(self._file.fileno()).st_size
+        return size < self._first_byte or (size - self._first_byte) % self._row_bytes != 0
+
     def read(self, row: int) -> tuple[FrameHeader, Pixels]:
         """Return one frame, shape and dtype of the camera.
 
@@ -280,6 +286,11 @@ def pack_header(header: FrameHeader) -> bytes:
             f"frame {header.seq} of hold {header.hold} does not fit the frame log: {error}"
         ) from None
     return body + _CHECKSUM.pack(crc32(body))
+
+
+def header_checksum(header: FrameHeader) -> int:
+    """Return the checksum of a frame's numbers, as it stands in its header in the log. Raises RecordError."""
+    return int(_CHECKSUM.unpack(pack_header(header)[_HEADER.size :])[0])
 
 
 def unpack_header(packed: bytes, info: OpenHold) -> FrameHeader:

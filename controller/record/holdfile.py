@@ -12,7 +12,7 @@ import numpy.typing as npt
 
 from annealscope.controller.record.columns import COLUMNS, EVENTS
 from annealscope.controller.record.framelog import RecordError
-from annealscope.controller.record.holdlogs import HoldLogs
+from annealscope.controller.record.holdlogs import Frames
 from annealscope.controller.record.holdtree import extend, write_tree
 from annealscope.controller.record.results import Entry, start_file, write_results
 from annealscope.controller.record.tiles import TILE_FRAMES, Compression, write_tiles
@@ -134,7 +134,7 @@ class HoldWriter:
         return (start + timedelta(seconds=self._last.t_start_s + self._last.exposure_s - first_s)).isoformat()
 
 
-def verify_against_log(path: Path, logs: HoldLogs) -> None:
+def verify_against_log(path: Path, logs: Frames) -> None:
     """Read every frame of a hold file back and compare it with what was received.
 
     Raises

@@ -2,11 +2,32 @@
 
 import re
 from pathlib import Path
+from typing import Protocol
 
 from annealscope.controller.record.framelog import FrameLogReader, Pixels, RecordError
-from annealscope.controller.stream.messages import FrameHeader
+from annealscope.controller.stream.messages import FrameHeader, OpenHold
 
 SUFFIX = ".frames"
+
+
+class Frames(Protocol):
+    """The frames of one hold in order, however many files they come from."""
+
+    info: OpenHold
+    """The message that opened the hold."""
+
+    @property
+    def rows(self) -> int:
+        """How many there are."""
+
+    def read(self, row: int) -> tuple[FrameHeader, Pixels]:
+        """Return one frame. Raises RecordError."""
+
+    def header(self, row: int) -> FrameHeader:
+        """Return the header of one frame. Raises RecordError."""
+
+    def close(self) -> None:
+        """Close the files."""
 
 
 class HoldLogs:
@@ -87,6 +108,16 @@ def log_path(stem: Path, number: int) -> Path:
 
 
 def log_paths(stem: Path) -> list[Path]:
-    """Return the logs of a hold that exist, oldest first."""
+    """Return the logs of a hold that is not closed, oldest first.
+
+    The first log is the first that is deleted, after the hold file was read back: where it is gone, the hold
+    is closed, and the other logs do not count.
+    """
+    logs = all_logs(stem)
+    return logs if logs and logs[0] == log_path(stem, 0) else []
+
+
+def all_logs(stem: Path) -> list[Path]:
+    """Return every log that lies there, oldest first, whether or not it counts."""
     name = re.compile(re.escape(stem.name) + r"\.\d{3}" + re.escape(SUFFIX))
     return sorted(path for path in stem.parent.glob(f"*{SUFFIX}") if name.fullmatch(path.name))

@@ -9,6 +9,7 @@ import h5py
 from annealscope.controller.record.block import Block, block_of_rows
 from annealscope.controller.record.framelog import RecordError
 from annealscope.controller.record.holdlogs import SUFFIX, HoldLogs, log_paths
+from annealscope.controller.record.results import UNREADABLE
 from annealscope.controller.stream.messages import OpenHold
 
 
@@ -91,7 +92,7 @@ class _FileSource:
             self._file = h5py.File(path, "r")
             instrument = self._file["entry/instrument"]
             self.info = OpenHold.model_validate_json(instrument["open_hold"].asstr()[()])
-        except (OSError, KeyError, ValueError) as error:
+        except UNREADABLE as error:
             raise RecordError(f"{path} cannot be read as a hold file: {error}") from None
         self._detector = instrument["detector"]
         self.n_frames = len(self._detector["frame_time"])

@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from annealscope.controller.record.framelog import RecordError
+from annealscope.controller.record.results import UNREADABLE
 from annealscope.controller.stream.messages import OpenHold
 from annealscope.controller.units import ZERO_CELSIUS_K
 
@@ -27,7 +28,7 @@ class HoldResults:
             self._file = h5py.File(path, "r")
             self._entry = self._file["entry"]
             self.info = OpenHold.model_validate_json(self._entry["instrument/open_hold"].asstr()[()])
-        except (OSError, KeyError, ValueError) as error:
+        except UNREADABLE as error:
             raise RecordError(f"{path} cannot be read as a hold file: {error}") from None
 
     def __enter__(self) -> "HoldResults":

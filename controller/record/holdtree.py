@@ -155,6 +155,7 @@ def _growing(group: h5py.Group, column: Column) -> None:
         maxshape=(None, *tail),
         chunks=(LOG_CHUNK, *tail),
         dtype=h5py.string_dtype() if column.dtype == TEXT else column.dtype,
+        fletcher32=column.dtype != TEXT,
     )
     if column.units:
         dataset.attrs["units"] = column.units

@@ -1,17 +1,15 @@
 """One hold being recorded: the log at once, because it is durable; the hold file when there is time."""
 
-from collections.abc import Iterable, Iterator
-from contextlib import suppress
+from collections.abc import Iterable
 from pathlib import Path
 
-import numpy as np
-
-from annealscope.controller.record.durable import sync_file, sync_folder
+from annealscope.controller.record.derivation import Derivation
+from annealscope.controller.record.durable import sync_file
 from annealscope.controller.record.framelog import FrameLogWriter, Pixels, RecordError
-from annealscope.controller.record.holdfile import Analysis, HoldWriter, verify_against_log
+from annealscope.controller.record.holdfile import Analysis
 from annealscope.controller.record.holdlogs import HoldLogs, log_path, log_paths
 from annealscope.controller.record.results import Entry
-from annealscope.controller.record.tiles import TILE_FRAMES, Compression
+from annealscope.controller.record.tiles import Compression
 from annealscope.controller.stream.messages import FrameHeader, Lost, NewSegment, OpenHold, Reading
 
 
@@ -50,10 +48,8 @@ class HoldRecording:
         """Frames in the logs."""
         self.last_seq = self._logs.header(self.frames - 1).seq if self.frames else -1
         self.durable_seq = self.last_seq
-        self._hold = HoldWriter(self.path, open_hold, compression)
-        self._derived = 0
+        self._derivation = Derivation(self.path, self._logs, compression)
         self._ended = False
-        self._tiles: Iterator[None] | None = None
 
     def append(self, header: FrameHeader, pixels: Pixels) -> bool:
         """Append a frame to the log; return False, and do nothing, for one that is there already."""
@@ -67,19 +63,19 @@ class HoldRecording:
     @property
     def backlog(self) -> int:
         """Frames that are in the log but not yet in the hold file."""
-        return self.frames - self._derived
+        return self.frames - self._derivation.frames
 
     def add_reading(self, reading: Reading) -> None:
         """Keep a temperature for the hold file."""
-        self._hold.add_reading(reading)
+        self._derivation.hold.add_reading(reading)
 
     def add_segment(self, segment: NewSegment) -> None:
         """Keep a break for the hold file."""
-        self._hold.add_segment(segment)
+        self._derivation.hold.add_segment(segment)
 
     def add_loss(self, lost: Lost) -> None:
         """Keep for the hold file why frames are missing."""
-        self._hold.add_loss(lost)
+        self._derivation.hold.add_loss(lost)
 
     def due_in_s(self) -> float | None:
         """Return how long the next `sync` may wait; None when nothing waits for one."""
@@ -92,14 +88,7 @@ class HoldRecording:
 
     def derive(self) -> bool:
         """Do one small piece of the hold file, at most a tile; return False when there was nothing to do."""
-        if self._tiles is None:
-            count = min(TILE_FRAMES, self.frames - self._derived)
-            if count == 0 or (count < TILE_FRAMES and not self._ended):
-                return False
-            self._tiles = self._next_row(count)
-        if next(self._tiles, self) is self:
-            self._tiles = None
-        return True
+        return self._derivation.step(self.frames, self._ended)
 
     def end_frames(self) -> None:
         """No more frames will come: all are durable now, and the last row may be derived."""
@@ -109,7 +98,7 @@ class HoldRecording:
     def write_results(self, entries: Iterable[Entry]) -> None:
         """Write the results into the hold file. Raises TypeError or ValueError for what HDF5 cannot hold."""
         self._finish_frames()
-        self._hold.write_results(entries)
+        self._derivation.hold.write_results(entries)
 
     def close(self, reason: str) -> Analysis:
         """Complete the hold file, read it back, delete the log; return whether results are in it.
@@ -120,37 +109,16 @@ class HoldRecording:
             The hold file does not hold what the log holds; the log stays.
         """
         self._finish_frames()
-        analysis = self._hold.analysis
-        self._hold.finalise(reason)
-        sync_file(self.path)
-        sync_folder(self.path.parent)
-        verify_against_log(self.path, self._logs)
-        self._close_logs()
-        for path in log_paths(self.path.with_suffix("")):
-            with suppress(PermissionError):  # on Windows, while a reader still has it open: only room is lost
-                path.unlink()
-        return analysis
+        self._log.close()
+        return self._derivation.close(reason)
 
     def leave(self) -> None:
         """Stop without closing the hold: the log stays, it is the record."""
         self.sync()
-        self._tiles = None
-        self._hold.close()
-        self._close_logs()
+        self._derivation.leave()
+        self._log.close()
 
     def _finish_frames(self) -> None:
         self._ended = True
         while self.derive():
             pass
-
-    def _next_row(self, count: int) -> Iterator[None]:
-        rows = [self._logs.read(self._derived + i) for i in range(count)]
-        yield
-        yield from self._hold.write_row(
-            [header for header, _ in rows], np.stack([pixels for _, pixels in rows])
-        )
-        self._derived += count
-
-    def _close_logs(self) -> None:
-        self._log.close()
-        self._logs.close()

@@ -30,6 +30,9 @@ PLOTS = ("tau_of_T", "V_of_T", "fem", "diffraction", "data", "g2", "ttcf")
 SPARE_BYTES = 16 * 2**20
 """Left free on a disk, for what HDF5 needs besides the numbers."""
 
+UNREADABLE = (OSError, RuntimeError, KeyError, ValueError, TypeError)
+"""What reading a torn or damaged HDF5 file raises: which of them depends on where the damage is."""
+
 _OURS = frozenset({"NX_class", "units", "interpretation"})
 """Attributes that `write_results` sets by itself."""
 
@@ -82,7 +85,7 @@ def read_results(path: Path) -> list[Entry]:
     try:
         with h5py.File(path, "r") as file:
             return results_in(file["entry"])
-    except (OSError, KeyError) as error:
+    except UNREADABLE as error:
         raise RecordError(f"cannot read results from {path}: {error}") from None
 
 
@@ -201,7 +204,7 @@ def _is_results_file(path: Path) -> bool:
     try:
         with h5py.File(path, "r") as file:
             return bool(file.attrs.get("format") == f"annealscope/{RESULTS}")
-    except OSError:
+    except UNREADABLE:
         return False
 
 

@@ -1,5 +1,6 @@
 """The run folder: what lies where, which holds there are, and ``run.nxs``, which ties them together."""
 
+import io
 import json
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -10,11 +11,11 @@ import h5py
 import psutil
 
 from annealscope.controller.errors import ExitCode
-from annealscope.controller.record.durable import move_into_place, sync_folder
+from annealscope.controller.record.durable import make_folder, sync_folder, write_bytes_atomically
 from annealscope.controller.record.framelog import RecordError
 from annealscope.controller.record.holdlogs import SUFFIX, log_paths
 from annealscope.controller.record.holdreader import hold_stem
-from annealscope.controller.record.results import Entry, nexus_group, start_file, write_results
+from annealscope.controller.record.results import UNREADABLE, Entry, nexus_group, start_file, write_results
 
 CLOCKS_DISAGREE_S = 60.0
 """A process born so long after ``live.json`` was written is another one that was given the same number."""
@@ -120,7 +121,7 @@ def create(path: Path) -> RunFolder:
         The folder has something in it, or cannot be made.
     """
     try:
-        path.mkdir(parents=True, exist_ok=True)
+        make_folder(path)
         if any(path.iterdir()):
             raise RecordError(
                 f"{path} is not empty; a run never writes over another one: give a new folder with --out",
@@ -129,6 +130,7 @@ def create(path: Path) -> RunFolder:
         run = RunFolder(path.resolve())
         run.holds_folder.mkdir()
         run.report.mkdir()
+        run.journal.touch()  # its name is durable from now on; its records sync themselves
         sync_folder(path)
     except OSError as error:
         raise RecordError(f"cannot make the run folder {path}: {error.strerror}", ExitCode.USAGE) from error
@@ -148,6 +150,8 @@ def open_run(path: Path | str) -> RunFolder:
 def save_run_file(run: RunFolder, results: Iterable[Entry] = ()) -> None:
     """Write ``run.nxs``: a link to every hold, and what follows from several of them.
 
+    The file is made in memory: HDF5 itself crashes on a full disk, where plain files raise OSError.
+
     Parameters
     ----------
     run
@@ -155,29 +159,30 @@ def save_run_file(run: RunFolder, results: Iterable[Entry] = ()) -> None:
     results
         Made by `offline.crosshold`.
     """
-    temporary = run.run_file.with_name("run.nxs.tmp")
-    with h5py.File(temporary, "w") as file:
+    content = io.BytesIO()
+    with h5py.File(content, "w") as file:
         entry = start_file(file, "run", run.path.name)
         links = nexus_group(entry, "holds", "NXcollection")
         for hold in run.holds():
             if hold.path.exists():
                 links[hold.name] = h5py.ExternalLink(f"{run.holds_folder.name}/{hold.path.name}", "/entry")
         write_results(entry, results)
-    move_into_place(temporary, run.run_file)
+    write_bytes_atomically(run.run_file, content.getbuffer())
 
 
 def _entry(stem: Path, running: bool) -> HoldEntry:
     path = stem.with_name(f"{stem.name}.nxs")
-    if _is_closed(path):
+    if is_closed(path):
         state: HoldState = "closed"
     else:
         state = "open" if running and log_paths(stem) else "crashed"
     return HoldEntry(stem.name, path, state)
 
 
-def _is_closed(path: Path) -> bool:
+def is_closed(path: Path) -> bool:
+    """Say whether a hold file was completed."""
     try:
         with h5py.File(path, "r") as file:
             return "entry/end_time" in file
-    except OSError:
+    except UNREADABLE:
         return False
