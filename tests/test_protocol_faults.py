@@ -195,7 +195,8 @@ ONE_FAULT = [
         "20 K/min",
         "30 K/min",
         [
-            "p.yaml:21:32: steps.0.ramp.rate: 30 K/min is faster than limits.max_heating_rate, 25 K/min (step 1)"
+            "p.yaml:21:32: steps.0.ramp.rate: 30 K/min is faster than limits.max_heating_rate, "
+            "25 K/min (step 1)"
         ],
     ),
     (

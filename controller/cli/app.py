@@ -234,6 +234,29 @@ def report(folder: RunDir) -> None:
 
 
 @app.command()
+def verify(
+    path: Annotated[Path, typer.Argument(metavar="PATH", help="A run folder, a hold file or a frame log.")],
+    as_json: Json = False,
+) -> None:
+    """Check every frame, table and journal record against its checksum; changes nothing."""
+    from annealscope.controller.cli import records
+
+    records.verify(path, as_json)
+
+
+@app.command()
+def repair(
+    folder: RunDir,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what would be done.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Make hold files of the frame logs that a crash left behind; raw frames are never changed."""
+    from annealscope.controller.cli import records
+
+    records.repair(folder, dry_run, as_json)
+
+
+@app.command()
 def schema() -> None:
     """Print the JSON Schema of protocols, for editors."""
     from annealscope.controller.cli import verbs

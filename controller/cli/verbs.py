@@ -1,7 +1,5 @@
 """What each verb of the command line does: load, call, print."""
 
-import json
-import math
 import signal
 import sys
 from collections.abc import Callable, Iterator
@@ -14,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
+from annealscope.controller.cli.plain_json import print_json
 from annealscope.controller.config.wording import clock
 from annealscope.controller.errors import ExitCode, RunError
 from annealscope.controller.planning import plan_to_json
@@ -65,7 +64,7 @@ def validate(protocol_name: str, rig_name: str, as_json: bool) -> None:
     prepared.check()
     plan = prepared.plan
     if as_json:
-        _print_json({"valid": True, "name": plan.name, "rig": plan.rig, "warnings": prepared.warnings})
+        print_json({"valid": True, "name": plan.name, "rig": plan.rig, "warnings": prepared.warnings})
         return
     _print_warnings(prepared)
     typer.echo(f"{plan.name}: valid for rig {plan.rig}, {len(plan.steps)} steps, {plan.frames} frames")
@@ -168,7 +167,7 @@ def status(folder: Path, as_json: bool) -> None:
 
     snapshot = RunClient(folder).status()
     if as_json:
-        _print_json(snapshot)
+        print_json(snapshot)
         return
     for line in _status_lines(snapshot, folder):
         typer.echo(line)
@@ -212,7 +211,7 @@ def analyze(source: str, output: Path | None, options: StackOptions, as_json: bo
         if not as_json:
             typer.echo(row)
     if as_json:
-        _print_json([row.as_json() for row in rows])
+        print_json([row.as_json() for row in rows])
     if not any(row.found for row in rows):
         raise RunError(f"{source}: nothing came out: {rows[0]}", ExitCode.INCOMPLETE)
     failed = [row.title for row in rows if isinstance(row, FailedRow)]
@@ -230,7 +229,7 @@ def schema() -> None:
     """Print the JSON Schema of protocols."""
     from annealscope.controller.config.schema import protocol_schema
 
-    _print_json(protocol_schema())
+    print_json(protocol_schema())
 
 
 def _report(folder: Path) -> None:
@@ -279,16 +278,3 @@ def _catch_interrupts(commands: "CommandQueue") -> Callable[[], None]:
 def _print_warnings(prepared: Prepared) -> None:
     for message in prepared.warnings:
         sys.stderr.write(f"annealscope: warning: {message}\n")
-
-
-def _print_json(value: Any) -> None:
-    sys.stdout.write(json.dumps(_finite(value), indent=1, allow_nan=False) + "\n")
-
-
-def _finite(value: Any) -> Any:
-    """Return plain data with null for every NaN and infinity, which JSON does not have."""
-    if isinstance(value, dict):
-        return {key: _finite(item) for key, item in value.items()}
-    if isinstance(value, list | tuple):
-        return [_finite(item) for item in value]
-    return None if isinstance(value, float) and not math.isfinite(value) else value
