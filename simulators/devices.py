@@ -21,39 +21,14 @@ from annealscope.simulators.camera_spec import CameraSpec
 from annealscope.simulators.glass import State, load_glass
 from annealscope.simulators.imaging import ImagingScene
 from annealscope.simulators.patterns import PatternScene, PatternSpec
+from annealscope.simulators.ramps import RampAction, refusals
 from annealscope.simulators.world import World
 from annealscope.simulators.world_spec import WorldSpec
 
-HOTTEST_K = 1273.15
-FASTEST_K_PER_S = 1000.0
 OPTICS_TIME_S = 2.0
 """Time that the lenses take."""
 
 FOCUS_TIME_S = 10.0
-
-
-class RampAction:
-    """A ramp that a `SimulatedHolder` was asked for; replaced by whatever it is asked for next."""
-
-    def __init__(self, holder: "SimulatedHolder", arrival_s: float) -> None:
-        self._holder = holder
-        self._arrival_s = arrival_s
-        self._cancelled = False
-
-    def poll(self) -> ActionState:
-        """Say whether the setpoint has arrived."""
-        if self._cancelled:
-            return "cancelled"
-        return "done" if self._holder.now_s() >= self._arrival_s - SOON_S else "running"
-
-    def cancel(self) -> None:
-        """Freeze the setpoint where it is, unless the ramp is over."""
-        if self.poll() == "running":
-            self._holder.hold_here()
-
-    def supersede(self) -> None:
-        """Give way to another command."""
-        self._cancelled = self.poll() != "done"
 
 
 class SimulatedHolder:
@@ -92,19 +67,7 @@ class SimulatedHolder:
 
     def check(self, target_K: float, rate_K_per_s: float) -> list[str]:
         """Say what this holder cannot do of a ramp."""
-        coldest_K = self._world.spec.initial_temperature_K
-        problems = []
-        if not coldest_K <= target_K <= HOTTEST_K:
-            problems.append(
-                f"{self.name}: target must be between {coldest_K:g} K (no cooling below the surroundings) "
-                f"and {HOTTEST_K:g} K, got {target_K:g} K"
-            )
-        if not 0 < rate_K_per_s <= FASTEST_K_PER_S:
-            problems.append(
-                f"{self.name}: ramp rate must be > 0 and at most {FASTEST_K_PER_S:g} K/s, "
-                f"got {rate_K_per_s:g} K/s"
-            )
-        return problems
+        return refusals(self.name, self._world.spec.initial_temperature_K, target_K, rate_K_per_s)
 
     def ramp(self, target_K: float, rate_K_per_s: float) -> Action:
         """Start a ramp from the present setpoint."""

@@ -11,15 +11,14 @@ from pathlib import Path
 from typing import Literal, get_args
 
 from annealscope.drivers.guard_files import EventLog
-from annealscope.drivers.interfaces import Action, ActionState, Channel, DeviceError, Location, Reading
+from annealscope.drivers.interfaces import Action, Channel, DeviceError, Location, Reading
+from annealscope.simulators.ramps import RampAction, refusals
 from annealscope.simulators.temperature import Chip
 
 FAULT_OFFSET_K = 50.0
 RUNAWAY_K_PER_S = 20.0
 COLD_OHM = 100.0
 OHM_PER_K = 0.1
-HOTTEST_K = 1273.15
-FASTEST_K_PER_S = 1000.0
 
 Fault = Literal["none", "nan", "stuck", "stale", "offset", "open", "runaway", "silent"]
 
@@ -55,30 +54,6 @@ class Diary:
             self._log.close()
 
 
-class StandaloneRamp:
-    """A ramp of a `StandaloneHolder`."""
-
-    def __init__(self, holder: "StandaloneHolder", arrival_s: float) -> None:
-        self._holder = holder
-        self._arrival_s = arrival_s
-        self._cancelled = False
-
-    def poll(self) -> ActionState:
-        """Say how far it is."""
-        if self._cancelled:
-            return "cancelled"
-        return "done" if time.monotonic() >= self._arrival_s else "running"
-
-    def cancel(self) -> None:
-        """Freeze the setpoint, unless it is over."""
-        if self.poll() == "running":
-            self._holder.hold_here()
-
-    def supersede(self) -> None:
-        """Give way to another command."""
-        self._cancelled = self.poll() != "done"
-
-
 class StandaloneHolder:
     """A heating chip in real time.
 
@@ -105,13 +80,13 @@ class StandaloneHolder:
         fault: Fault = "none",
         fault_after_s: float = 0.0,
     ) -> None:
-        self._ramp: StandaloneRamp | None = None
+        self._ramp: RampAction | None = None
         self._surroundings_K = surroundings_K
         self._log = Diary(log)
         self._born_s = time.monotonic()
         self._chip = Chip(surroundings_K, overshoot_K)
         if start_K > surroundings_K:
-            self._chip.ramp(self._now_s() - 60.0, start_K, (start_K - surroundings_K) / 30.0)
+            self._chip.ramp(self.now_s() - 60.0, start_K, (start_K - surroundings_K) / 30.0)
         self._trouble = Trouble(fault, fault_after_s)
         self._trouble_began_s = math.inf
         self._before_trouble = (start_K, self._born_s)
@@ -133,7 +108,7 @@ class StandaloneHolder:
 
     def read(self) -> Mapping[str, Reading]:
         """Return temperature, setpoint and resistance, stamped by `time.monotonic`."""
-        now_s = self._now_s()
+        now_s = self.now_s()
         measured_K, t_s = self._measure(now_s)
         setpoint_K = self._chip.setpoint_K(now_s)
         self._log.note("read", setpoint_K=setpoint_K, temperature_K=self._true_K(now_s))
@@ -145,7 +120,7 @@ class StandaloneHolder:
 
     def locate(self) -> Location:
         """Return setpoint and measured temperature."""
-        now_s = self._now_s()
+        now_s = self.now_s()
         measured_K, t_s = self._measure(now_s)
         return Location(self._chip.setpoint_K(now_s), measured_K, t_s)
 
@@ -155,18 +130,7 @@ class StandaloneHolder:
 
     def check(self, target_K: float, rate_K_per_s: float) -> list[str]:
         """Say what this holder cannot do of a ramp."""
-        problems = []
-        if not self._surroundings_K <= target_K <= HOTTEST_K:
-            problems.append(
-                f"{self.name}: target must be between {self._surroundings_K:g} K (the surroundings) and "
-                f"{HOTTEST_K:g} K, got {target_K:g} K"
-            )
-        if not 0 < rate_K_per_s <= FASTEST_K_PER_S:
-            problems.append(
-                f"{self.name}: ramp rate must be > 0 and at most {FASTEST_K_PER_S:g} K/s, "
-                f"got {rate_K_per_s:g} K/s"
-            )
-        return problems
+        return refusals(self.name, self._surroundings_K, target_K, rate_K_per_s)
 
     def ramp(self, target_K: float, rate_K_per_s: float) -> Action:
         """Start a ramp from the present setpoint."""
@@ -174,28 +138,29 @@ class StandaloneHolder:
         if problems:
             raise DeviceError("; ".join(problems))
         self._command("ramp", target_K=target_K, rate_K_per_s=rate_K_per_s)
-        arrival_s = self._chip.ramp(self._now_s(), target_K, rate_K_per_s)
-        self._ramp = StandaloneRamp(self, arrival_s)
+        arrival_s = self._chip.ramp(self.now_s(), target_K, rate_K_per_s)
+        self._ramp = RampAction(self, arrival_s)
         return self._ramp
 
     def hold_here(self) -> None:
         """Freeze the setpoint."""
         self._command("hold")
-        self._chip.hold(self._now_s())
+        self._chip.hold(self.now_s())
 
     def switch_off(self) -> None:
         """Take the power off the heater."""
         self._command("off")
-        self._chip.power_off(self._now_s())
+        self._chip.power_off(self.now_s())
+
+    def now_s(self) -> float:
+        """Return the time that all processes of a machine share."""
+        return time.monotonic()
 
     def _command(self, event: str, **fields: object) -> None:
         if self._ramp is not None:
             self._ramp.supersede()
             self._ramp = None
         self._log.note(event, **fields)
-
-    def _now_s(self) -> float:
-        return time.monotonic()
 
     # --- what is true, and what is measured
 
