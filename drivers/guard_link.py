@@ -17,7 +17,7 @@ from annealscope.drivers.guard_messages import (
     decode_reply,
     encode,
 )
-from annealscope.drivers.interfaces import DeviceError
+from annealscope.drivers.interfaces import DeviceError, HeaterTripped, LeaseLapsed
 
 ANSWER_S = 1.0
 """The longest that a call may take."""
@@ -25,14 +25,6 @@ SLICE_MS = 50
 QUEUED_MESSAGES = 64
 
 Socket = zmq.Socket[bytes]
-
-
-class LeaseLapsed(DeviceError):
-    """The heater is frozen, or on its way down, or somebody else has it: this controller's lease is over."""
-
-
-class HeaterTripped(DeviceError):
-    """The guard has switched the heater off and locked it until the trip is acknowledged."""
 
 
 class Watched(Protocol):

@@ -8,9 +8,17 @@ from dataclasses import dataclass
 from typing import Any
 
 from annealscope.drivers.clock import Clock
-from annealscope.drivers.guard_link import GuardLink, HeaterTripped, LeaseLapsed
+from annealscope.drivers.guard_link import GuardLink
 from annealscope.drivers.guard_messages import reading_from_json
-from annealscope.drivers.interfaces import Action, ActionState, Channel, DeviceError, Location, Reading
+from annealscope.drivers.interfaces import (
+    Action,
+    ActionState,
+    Channel,
+    DeviceError,
+    HeaterTripped,
+    Location,
+    Reading,
+)
 
 POLL_S = 0.01
 FREEZE_WITHIN_S = 0.1
@@ -212,6 +220,3 @@ class GuardedHolder:
         stamp_s = now_s - age_s
         self._stamps_s[name] = max(stamp_s, self._stamps_s.get(name, -math.inf))
         return self._stamps_s[name]
-
-
-__all__ = ["Drill", "GuardedHolder", "GuardedRamp", "HeaterTripped", "LeaseLapsed"]

@@ -19,6 +19,14 @@ class DeviceError(Exception):
     """A device refused, failed or fell silent: what, rule, value, where, what next."""
 
 
+class LeaseLapsed(DeviceError):
+    """Nobody renewed the lease of a heater in time: it was frozen, a ramp that was under way is cancelled."""
+
+
+class HeaterTripped(DeviceError):
+    """The guard of a heater has switched it off, and keeps it off until the trip is acknowledged."""
+
+
 @dataclass(frozen=True)
 class Reading:
     """One value read from a device."""
@@ -172,6 +180,21 @@ class Holder(Device, Protocol):
 
     def locate(self) -> Location:
         """Return setpoint and measured temperature."""
+
+
+@runtime_checkable
+class HandSet(Protocol):
+    """What a holder has besides, when only the operator can set it, at a controller of its own.
+
+    A ramp, `Holder.hold_here` and `Holder.switch_off` become orders to the operator; the newest stands.
+    """
+
+    @property
+    def order(self) -> str:
+        """What the operator has to do at the holder now, in words; empty: nothing."""
+
+    def obeyed(self) -> None:
+        """The operator has done it."""
 
 
 @runtime_checkable

@@ -22,9 +22,8 @@ from guard_rig import (
 )
 
 from annealscope.drivers.clock import WallClock
-from annealscope.drivers.guard_link import LeaseLapsed
 from annealscope.drivers.guard_start import find_guard, start_guard
-from annealscope.drivers.interfaces import DeviceError
+from annealscope.drivers.interfaces import LeaseLapsed, DeviceError
 
 LONG_LEASE_S = 5.0
 """Where the end of a lease is not what is tested."""

@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from annealscope.drivers import check_driver
 from annealscope.drivers.clock import WallClock
 from annealscope.drivers.guard_files import MAX_WAITING_LINES, EpochFile, EventLog, read_epoch_file
-from annealscope.drivers.guard_link import GuardLink, HeaterTripped
+from annealscope.drivers.guard_link import GuardLink
 from annealscope.drivers.guard_messages import (
     BadMessage,
     Request,
@@ -28,7 +28,7 @@ from annealscope.drivers.guard_messages import (
 )
 from annealscope.drivers.guard_start import find_guard, start_guard
 from annealscope.drivers.guarded_holder import GuardedHolder
-from annealscope.drivers.interfaces import DeviceError, Holder
+from annealscope.drivers.interfaces import HeaterTripped, DeviceError, Holder
 
 GOOD = {
     "verb": "ramp",

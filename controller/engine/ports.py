@@ -41,6 +41,9 @@ class FrameStream(Protocol):
     def closed_hold(self, hold: int) -> HoldClosed | None:
         """Return the recorder's confirmation that a hold is complete on disk."""
 
+    def trouble(self) -> str | None:
+        """Say why nothing can be recorded at the moment, or None; it is being mended, see `failure`."""
+
     def failure(self) -> str | None:
         """Say why nothing can be recorded any more, or None."""
 

@@ -86,6 +86,9 @@ class OpenHold(Message):
     period_s: float
     frames_planned: int
     segment: int = 0
+    """Number of the first segment: above 0 when the hold was begun by a process that has died."""
+    first_seq: int = 0
+    """Number of the first frame then: those before it are in the logs, or lost."""
     t_settled_s: float
     """When the temperature counted as settled, on the run's clock: the zero of age."""
     start_utc: str
