@@ -169,6 +169,9 @@ class MemoryStream:
     def closed_hold(self, hold):
         return self.closed.get(hold)
 
+    def trouble(self):
+        return None
+
     def failure(self):
         full = self.fail_after is not None and len(self.sent) >= self.fail_after
         return "the disk is full" if full else None

@@ -189,6 +189,10 @@ class Publisher:
         """Return the last frame of the open hold that survives a power cut; -1 before the first."""
         return self._recorder.durable_seq
 
+    def trouble(self) -> str | None:
+        """Say why nothing can be recorded at the moment."""
+        return self.failure()
+
     def failure(self) -> str | None:
         """Say why nothing can be recorded any more."""
         return self._recorder.failure
