@@ -23,7 +23,7 @@ from guard_rig import (
 
 from annealscope.drivers.clock import WallClock
 from annealscope.drivers.guard_start import find_guard, start_guard
-from annealscope.drivers.interfaces import LeaseLapsed, DeviceError
+from annealscope.drivers.interfaces import DeviceError, LeaseLapsed
 
 LONG_LEASE_S = 5.0
 """Where the end of a lease is not what is tested."""

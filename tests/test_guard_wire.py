@@ -28,7 +28,7 @@ from annealscope.drivers.guard_messages import (
 )
 from annealscope.drivers.guard_start import find_guard, start_guard
 from annealscope.drivers.guarded_holder import GuardedHolder
-from annealscope.drivers.interfaces import HeaterTripped, DeviceError, Holder
+from annealscope.drivers.interfaces import DeviceError, HeaterTripped, Holder
 
 GOOD = {
     "verb": "ramp",
