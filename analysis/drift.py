@@ -12,6 +12,10 @@ from annealscope.analysis.drift_band import AnyFrame, Band, Match, Spectrum
 from annealscope.analysis.geometry import speckle_count
 from annealscope.analysis.values import InvalidData
 
+CHANCE_HERE = 3.0
+"""Unrelated frames match no better at one place than this over sqrt(N_sp), N_sp speckles in a frame ..."""
+CHANCE_ANYWHERE = 4.0
+"""... and no better than this at the best of all places."""
 RESUME_FRAMES = 3
 """After a break, so many frames that are not found mean that the speckle has changed."""
 
@@ -85,7 +89,8 @@ class DriftTracker:
         self._memory_frames = memory_frames
         self._update_slots = update_slots
         speckles = speckle_count(shape, pixel_nm, aperture_per_nm)
-        self._chance = float(np.clip(3 / np.sqrt(speckles), 0.05, 0.5))
+        self._chance_here = float(np.clip(CHANCE_HERE / np.sqrt(speckles), 0.1, 0.5))
+        self._chance_anywhere = self._chance_here * CHANCE_ANYWHERE / CHANCE_HERE
         self.reset()
 
     def reset(self) -> None:
@@ -97,7 +102,7 @@ class DriftTracker:
         self._misses = 0
         self._place = (0, 0)
         self._resuming = False
-        self._last_px = (0.0, 0.0)
+        self._last_px = self._before_px = (0.0, 0.0)
 
     @property
     def last_px(self) -> tuple[float, float]:
@@ -120,20 +125,21 @@ class DriftTracker:
         -------
         Match
             Displacement (y, x) in pixels against the first frame, and quality 0 ... 1. A frame that was not
-            found has the last displacement and its low quality; one without contrast has quality 0.
+            found has the last displacement and its low quality, one without contrast quality 0; ``found`` is
+            False then.
         """
         self._go_to((segment, slot // self._update_slots))
         spectrum = self._band.spectrum(frame)
         if not self._band.energy(spectrum) > 0:
-            return Match(self._last_px, 0.0)
+            return Match(self._last_px, 0.0, found=False)
         if self._reference is None:
             self._start(spectrum)
             return Match(self._last_px, 1.0)
         match = self._find(spectrum, self._reference)
-        if match.quality < self._chance:
+        if not match.found:
             return self._miss(spectrum, match.quality)
         self._misses, self._resuming = 0, False
-        self._last_px = match.d_px
+        self._before_px, self._last_px = self._last_px, match.d_px
         self._align(spectrum)
         return match
 
@@ -146,11 +152,19 @@ class DriftTracker:
             self._place = place
 
     def _find(self, spectrum: Spectrum, reference: Spectrum) -> Match:
-        """Climb from the last displacement; search everywhere unless that peak cannot be chance."""
-        match = self._band.match(spectrum, reference, near_px=self._last_px)
-        if match.quality > 2 * self._chance:
-            return match
-        return self._band.match(spectrum, reference)
+        """Climb from the last displacement; unless that peak cannot be chance, look elsewhere too.
+
+        First at the displacement before the last, which may have been an outlier, then everywhere.
+        """
+        here = self._band.match(spectrum, reference, near_px=self._last_px)
+        if here.quality > 2 * self._chance_here:
+            return here
+        anywhere = self._band.match(spectrum, reference)
+        if anywhere.quality >= self._chance_anywhere:
+            return anywhere
+        before = self._band.match(spectrum, reference, near_px=self._before_px)
+        likely = max(here, before, key=lambda match: match.quality)
+        return likely._replace(found=likely.quality >= self._chance_here)
 
     def _start(self, spectrum: Spectrum) -> None:
         self._fresh = self._band.empty()
@@ -163,7 +177,7 @@ class DriftTracker:
         self._misses += 1
         if self._misses >= (RESUME_FRAMES if self._resuming else self._memory_frames):
             self._start(spectrum)
-        return Match(self._last_px, quality)
+        return Match(self._last_px, quality, found=False)
 
     def _align(self, spectrum: Spectrum) -> None:
         self._band.add_moved(spectrum, self._last_px, self._fresh)

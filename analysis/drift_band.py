@@ -33,6 +33,9 @@ class Match(NamedTuple):
     quality: float
     """Correlation coefficient at the peak inside the band, clipped to 0 ... 1."""
 
+    found: bool = True
+    """False: this peak could be chance, and the displacement is an earlier one."""
+
 
 class Band:
     """The spatial frequencies that the aperture passes, for frames of one shape."""

@@ -1,7 +1,7 @@
 """Only the drift of a series of frames: nothing is correlated, nothing results (docs/methods/drift.md)."""
 
 from annealscope.analysis.drift import DriftTracker
-from annealscope.analysis.ecm import Displacement
+from annealscope.analysis.ecm import Displacement, displacement
 from annealscope.analysis.values import FrameBlock
 
 
@@ -31,4 +31,4 @@ class DriftWatch:
 
     def _locate(self, block: FrameBlock, i: int) -> Displacement:
         match = self._tracker.locate(block.frames[i], int(block.slot[i]), int(block.segment[i]))
-        return Displacement((match.d_px[0] * self._pixel_nm, match.d_px[1] * self._pixel_nm), match.quality)
+        return displacement(match, self._pixel_nm)

@@ -9,6 +9,7 @@ import numpy.typing as npt
 
 from annealscope.analysis.averages import g2_averages
 from annealscope.analysis.drift import DriftTracker
+from annealscope.analysis.drift_band import Match
 from annealscope.analysis.ecm_frames import FrameCorrector
 from annealscope.analysis.ecm_results import Record, corrected_fit, ecm_results
 from annealscope.analysis.ecm_rows import FrameRows, FrameState, Rows, timeline
@@ -37,6 +38,14 @@ class Displacement(NamedTuple):
 
     quality: float
     """0 ... 1; 0 when drift is not measured."""
+
+    found: bool
+    """False: this is the displacement of an earlier frame, or none."""
+
+
+def displacement(match: Match, pixel_nm: float) -> Displacement:
+    """Return a match in nm."""
+    return Displacement((match.d_px[0] * pixel_nm, match.d_px[1] * pixel_nm), match.quality, match.found)
 
 
 @dataclass(frozen=True)
@@ -148,14 +157,14 @@ class EcmAnalysis:
         if self._waiting and (rows["segment"][-1], rows["slot"][-1] // BLOCK) != (segment, slot // BLOCK):
             self._flush()
         state = self._state(block, i)
-        d_px, quality = self._locate(raw, slot, segment, state)
+        match = self._locate(raw, slot, segment, state)
         self._rows.append(
             slot=slot,
             segment=segment,
             t_start_s=block.t_start_s[i],
             shift_nm=block.shift_applied_nm[i],
-            d_px=d_px,
-            quality=quality,
+            d_px=match.d_px,
+            quality=match.quality,
             state=state,
         )
         if self._raw is None:
@@ -163,7 +172,7 @@ class EcmAnalysis:
         self._raw[self._waiting] = raw
         self._newest = self._raw[self._waiting]
         self._waiting += 1
-        return Displacement((d_px[0] * self._spec.pixel_nm, d_px[1] * self._spec.pixel_nm), quality)
+        return displacement(match, self._spec.pixel_nm)
 
     def _state(self, block: FrameBlock, i: int) -> FrameState:
         """Say whether a frame is of no use even before it is corrected."""
@@ -174,14 +183,12 @@ class EcmAnalysis:
             return FrameState.REPEATED
         return FrameState.VALID
 
-    def _locate(
-        self, raw: npt.NDArray[Any], slot: int, segment: int, state: FrameState
-    ) -> tuple[tuple[float, float], float]:
+    def _locate(self, raw: npt.NDArray[Any], slot: int, segment: int, state: FrameState) -> Match:
         """Measure the displacement of a frame; one that shows nothing new is not looked at."""
         if self._tracker is None:
-            return (0.0, 0.0), 0.0
+            return Match((0.0, 0.0), 0.0, found=False)
         if state:
-            return self._tracker.last_px, 0.0
+            return Match(self._tracker.last_px, 0.0, found=False)
         return self._tracker.locate(raw, slot, segment)
 
     def _flush(self) -> None:

@@ -90,9 +90,20 @@ def test_a_dark_frame_keeps_the_last_displacement_and_does_no_harm() -> None:
     dark = np.random.Generator(np.random.Philox(11)).poisson(100, (64, 64)).astype(np.uint16)
     tracker = DriftTracker((64, 64), **OPTICS)
     matches = [tracker.locate(dark if slot in (20, 21) else movie[slot], slot) for slot in range(40)]
-    assert matches[20].quality < 0.3
+    assert [slot for slot, match in enumerate(matches) if not match.found] == [20, 21]
     assert matches[20].d_px == matches[21].d_px == matches[19].d_px
     np.testing.assert_allclose(matches[39].d_px, path_px[39], atol=0.2)
+
+
+@pytest.mark.parametrize("side", [48, 64, 128])
+def test_unrelated_frames_are_not_found(side: int) -> None:
+    """Also where the best of all places is taken for the place: few speckles match well by chance."""
+    frames = [speckle_movie(1, (side, side), **FROZEN, seed=100 + seed)[0] for seed in range(20)]
+    for reference in frames:
+        tracker = DriftTracker((side, side), **OPTICS)
+        tracker.locate(reference, 0)
+        others = [frame for frame in frames if frame is not reference]
+        assert not any(tracker.locate(frame, slot).found for slot, frame in enumerate(others, start=1))
 
 
 def test_a_worthless_first_frame_is_replaced() -> None:
@@ -106,7 +117,7 @@ def test_a_worthless_first_frame_is_replaced() -> None:
 
 def test_frames_without_contrast_have_no_quality() -> None:
     tracker = DriftTracker((64, 64), **OPTICS)
-    assert tracker.locate(np.full((64, 64), 7, dtype=np.uint16), 0) == ((0.0, 0.0), 0.0)
+    assert tracker.locate(np.full((64, 64), 7, dtype=np.uint16), 0) == ((0.0, 0.0), 0.0, False)
     with pytest.raises(InvalidData, match="check beam"):
         register(np.ones((64, 64)), np.ones((64, 64)), **OPTICS)
 
@@ -119,7 +130,7 @@ def test_reset_makes_the_next_frame_the_origin() -> None:
     for slot in range(10):
         tracker.locate(movie[slot], slot)
     tracker.reset()
-    assert tracker.locate(movie[10], 10) == ((0.0, 0.0), 1.0)
+    assert tracker.locate(movie[10], 10) == ((0.0, 0.0), 1.0, True)
 
 
 @pytest.mark.parametrize(

@@ -247,7 +247,7 @@ def test_frame_mean_is_in_electrons(results: Results) -> None:
 def test_frames_without_contrast_give_failed_fits() -> None:
     frames = np.full((100, 48, 48), 400, dtype=np.uint16)
     analysis = EcmAnalysis(replace(SMALL, map=True))
-    assert analysis.update(uniform_block(frames, PERIOD_S))[-1] == ((0.0, 0.0), 0.0)
+    assert analysis.update(uniform_block(frames, PERIOD_S))[-1] == ((0.0, 0.0), 0.0, False)
     assert analysis.live().tau_s is None
     results = analysis.result()
     for estimator in ("pixel", "ratio", "roi", "ttcf", "corrected"):
@@ -270,7 +270,7 @@ def test_no_frames_at_all() -> None:
 def test_without_drift_nothing_is_shifted_or_cropped(short: np.ndarray) -> None:
     spec = replace(SMALL, drift=False, margin_px=None, map=True)
     analysis = EcmAnalysis(spec)
-    assert analysis.update(uniform_block(short, PERIOD_S))[3] == ((0.0, 0.0), 0.0)
+    assert analysis.update(uniform_block(short, PERIOD_S))[3] == ((0.0, 0.0), 0.0, False)
     results = analysis.result()
     assert results["map/tau_s"].values.shape == spec.shape
     assert "drift/measured_nm" not in results

@@ -162,7 +162,7 @@ class DriftWatch(Task):
         if row.seq <= self._newest_seq or row.seq not in self._starts_s:
             return
         self._newest_seq = row.seq
-        if not row.quality >= bench.feedback.min_quality:  # it repeats the displacement of the last one found
+        if not row.found:  # it repeats the displacement of the last one found
             return
         t_s, here = self._starts_s[row.seq], row.measured_nm
         while len(self._way) > 1 and t_s - self._way[1][0] >= RATE_OVER_S:

@@ -24,12 +24,9 @@ class FeedbackLaw:
     max_step_nm: float = 20.0
     """Largest change per axis between two frames."""
 
-    min_quality: float = 0.1
-    """Below this correlation peak the last shift is kept."""
-
-    def next_shift(self, shift_nm: Pair, measured_nm: Pair, quality: float) -> Pair | None:
+    def next_shift(self, shift_nm: Pair, measured_nm: Pair) -> Pair | None:
         """Return the shift s - gain M^-1 d, or None when the actuator should stay where it is."""
-        if not quality >= self.min_quality or not all(map(math.isfinite, measured_nm)):
+        if not all(map(math.isfinite, measured_nm)):
             return None
         if max(abs(measured_nm[0]), abs(measured_nm[1])) < self.dead_band_nm:
             return None

@@ -65,7 +65,9 @@ class Steering:
         self._on_limit = "flag"
 
     def _move(self, bench: Bench, row: DriftRow) -> None:
-        shift_nm = bench.feedback.next_shift(self._shifts[-1][1], row.measured_nm, row.quality)
+        if not row.found:
+            return
+        shift_nm = bench.feedback.next_shift(self._shifts[-1][1], row.measured_nm)
         if shift_nm is not None:
             bench.microscope.shift_image(shift_nm)
             self._note_shift(bench)

@@ -219,7 +219,7 @@ def _update(analysis: Analysis | DriftWatch, header: FrameHeader, pixels: Any) -
         analysis.update(block)
         return []
     (moved,) = analysis.update(block)
-    return [DriftRow(hold=header.hold, seq=header.seq, measured_nm=moved.measured_nm, quality=moved.quality)]
+    return [DriftRow(hold=header.hold, seq=header.seq, **moved._asdict())]
 
 
 def _live(session: HoldSession) -> Live:

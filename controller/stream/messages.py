@@ -186,6 +186,8 @@ class DriftRow(Message):
     """Displacement of the raw frame from the reference, (y, x); positive: to larger index."""
     quality: float
     """Height of the correlation peak, 0 ... 1."""
+    found: bool = True
+    """False: the frame matches nothing, and its displacement is an earlier one."""
 
 
 class Live(Message):
