@@ -13,11 +13,40 @@ from annealscope.drivers.interfaces import Frame
 SHAPE = (48, 48)
 
 
+def make_opening(hold, frames, folder, **changes):
+    """The announcement of a hold."""
+    camera = CameraInfo(
+        shape=SHAPE,
+        dtype="<u2",
+        pixel_nm=0.165,
+        offset_counts=100.0,
+        gain_counts_per_e=10.0,
+        aperture_per_nm=0.75,
+    )
+    fields = {
+        "run": "test",
+        "hold": hold,
+        "name": f"{hold:02d}_ecm",
+        "folder": str(folder),
+        "title": "test",
+        "camera": camera,
+        "exposure_s": 1.0,
+        "period_s": 2.0,
+        "frames_planned": frames,
+        "t_settled_s": 0.0,
+        "start_utc": "2026-01-01T00:00:00+00:00",
+        "setpoint_K": 373.15,
+        "image_shift_matrix": ((1.0, 0.0), (0.0, 1.0)),
+        "drift": True,
+    }
+    return OpenHold(**(fields | changes))
+
+
 class Stage:
     """A publisher in a folder of its own."""
 
     def __init__(self, folder, lock_step=True, **patience):
-        (folder / "holds").mkdir()
+        (folder / "holds").mkdir(exist_ok=True)
         self.folder = folder
         self.journal = Journal(folder / "journal.jsonl", VirtualClock())
         self.publisher = Publisher(
@@ -33,31 +62,7 @@ class Stage:
         self.journal.close()
 
     def open(self, hold, frames, **changes):
-        camera = CameraInfo(
-            shape=SHAPE,
-            dtype="<u2",
-            pixel_nm=0.165,
-            offset_counts=100.0,
-            gain_counts_per_e=10.0,
-            aperture_per_nm=0.75,
-        )
-        fields = {
-            "run": "test",
-            "hold": hold,
-            "name": f"{hold:02d}_ecm",
-            "folder": str(self.folder),
-            "title": "test",
-            "camera": camera,
-            "exposure_s": 1.0,
-            "period_s": 2.0,
-            "frames_planned": frames,
-            "t_settled_s": 0.0,
-            "start_utc": "2026-01-01T00:00:00+00:00",
-            "setpoint_K": 373.15,
-            "image_shift_matrix": ((1.0, 0.0), (0.0, 1.0)),
-            "drift": True,
-        }
-        self.publisher.open_hold(OpenHold(**(fields | changes)))
+        self.publisher.open_hold(make_opening(hold, frames, **({"folder": self.folder} | changes)))
 
     def send(self, movie, first, end, timeout_s=60.0, **more):
         for seq in range(first, end):

@@ -57,11 +57,11 @@ class SmallRun:
                 self._tell_loss(recording)
             if seq == BREAK:
                 self.journal.write("segment", hold=2, segment=1, why="paused")
-                recording.add_segment(NewSegment(hold=2, segment=1, first_seq=BREAK, why="paused"))
+                recording.note(NewSegment(hold=2, segment=1, first_seq=BREAK, why="paused"))
             recording.append(*hold_frame(seq))
             self.journal.write("reading", temperature_K=373.0 + seq, setpoint_K=373.15)
             reading = Reading(hold=2, t_s=2.0 * seq, temperature_K=373.0 + seq, setpoint_K=373.15)
-            recording.add_reading(reading)
+            recording.note(reading)
         recording.sync()
         self.journal.write("durable", hold=2, seq=recording.durable_seq)
 
@@ -79,7 +79,7 @@ class SmallRun:
     def _tell_loss(self, recording: HoldRecording) -> None:
         first, count = LOST.start, len(LOST)
         self.journal.write("lost", hold=2, first_seq=first, frames=count, t_lost_s=20.0, why="camera")
-        recording.add_loss(Lost(hold=2, first_seq=first, frames=count, t_s=20.0, why="camera"))
+        recording.note(Lost(hold=2, first_seq=first, frames=count, t_s=20.0, why="camera"))
 
 
 def complete_run(folder: Path) -> RunFolder:

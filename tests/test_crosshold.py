@@ -27,7 +27,7 @@ def add_hold(
     recording = HoldRecording(opening, "auto")
     for seq in range(3):
         recording.append(*frame(seq))
-    recording.add_reading(Reading(hold=hold, t_s=0.0, temperature_K=kelvin + 0.5, setpoint_K=kelvin))
+    recording.note(Reading(hold=hold, t_s=0.0, temperature_K=kelvin + 0.5, setpoint_K=kelvin))
     recording.end_frames()
     if entries:
         recording.write_results(entries)

@@ -28,7 +28,7 @@ def record(folder: Path, count: int = COUNT, **changes: object) -> HoldRecording
     recording = HoldRecording(open_hold(folder, **changes), "auto")
     for seq in range(count):
         assert recording.append(*frame(seq))
-    recording.add_reading(Reading(hold=2, t_s=1.5, temperature_K=373.4, setpoint_K=373.15))
+    recording.note(Reading(hold=2, t_s=1.5, temperature_K=373.4, setpoint_K=373.15))
     recording.end_frames()
     return recording
 
@@ -293,9 +293,9 @@ def test_words_for_segments_and_losses_are_kept(tmp_path: Path) -> None:
     """They may come before the frames they are about, after the last one, or never."""
     (tmp_path / "holds").mkdir()
     recording = HoldRecording(open_hold(tmp_path), "auto")
-    recording.add_loss(Lost(hold=2, first_seq=0, frames=2, t_s=0.5, why="Kühlung"))
+    recording.note(Lost(hold=2, first_seq=0, frames=2, t_s=0.5, why="Kühlung"))
     recording.append(*frame(2))
-    recording.add_segment(NewSegment(hold=2, segment=1, first_seq=3, why="paused"))
+    recording.note(NewSegment(hold=2, segment=1, first_seq=3, why="paused"))
     recording.end_frames()
     recording.close("complete")
     with h5py.File(recording.path, "r") as file:

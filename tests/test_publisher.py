@@ -58,17 +58,6 @@ def test_an_analyst_that_hangs_is_killed_and_replaced(tmp_path, movie):
 
 
 @posix
-def test_a_recorder_that_hangs_is_a_failure_with_a_name(tmp_path, movie):
-    with Stage(tmp_path, acknowledge_s=2.0) as stage:
-        stage.open(1, 400)
-        stage.send(movie, 0, 60)
-        stage.child("recorder").send_signal(signal.SIGSTOP)
-        stage.send(movie, 60, 200)
-        assert "hangs" in stage.publisher.failure()
-        assert stage.events("recorder") == ["started", "killed"]
-
-
-@posix
 def test_frames_without_credit_are_counted_wherever_they_are_lost(tmp_path, movie):
     with Stage(tmp_path, lock_step=False) as stage:
         stage.open(1, 400)

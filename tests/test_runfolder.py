@@ -12,11 +12,11 @@ import pytest
 from record_samples import ecm_entries, entry, frame, open_hold
 
 from annealscope.controller.errors import ExitCode
+from annealscope.controller.live import CLOCKS_DISAGREE_S
 from annealscope.controller.record.durable import write_atomically
 from annealscope.controller.record.framelog import RecordError
 from annealscope.controller.record.recording import HoldRecording
 from annealscope.controller.record.runfolder import (
-    CLOCKS_DISAGREE_S,
     RunFolder,
     create,
     open_run,
@@ -37,7 +37,7 @@ def begin(run: RunFolder, hold: int, temperature_degC: float) -> HoldRecording:
 def complete(run: RunFolder, hold: int, temperature_degC: float, tau_s: float | None) -> None:
     recording = begin(run, hold, temperature_degC)
     kelvin = temperature_degC + 273.15
-    recording.add_reading(Reading(hold=hold, t_s=0.0, temperature_K=kelvin + 0.5, setpoint_K=kelvin))
+    recording.note(Reading(hold=hold, t_s=0.0, temperature_K=kelvin + 0.5, setpoint_K=kelvin))
     recording.end_frames()
     if tau_s is not None:
         recording.write_results(ecm_entries(tau_s))

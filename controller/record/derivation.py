@@ -8,7 +8,7 @@ import numpy as np
 
 from annealscope.controller.record.durable import sync_file, sync_folder
 from annealscope.controller.record.holdfile import Analysis, HoldWriter, verify_against_log
-from annealscope.controller.record.holdlogs import Frames, all_logs
+from annealscope.controller.record.holdlogs import Frames, all_logs, log_paths
 from annealscope.controller.record.tiles import TILE_FRAMES, Compression
 
 Discard = Callable[[Path], object]
@@ -109,9 +109,10 @@ def retire_logs(path: Path, logs: Frames, discard: Discard = Path.unlink) -> Non
 
 def discard_logs(stem: Path, discard: Discard = Path.unlink) -> None:
     """Delete the logs of a hold, the first one for good before the others: it says whether they count."""
-    first, *rest = all_logs(stem)
     with suppress(PermissionError):  # on Windows, while a reader still has one open: only room is lost
-        discard(first)
+        for first in log_paths(stem)[:1]:
+            discard(first)
+        rest = all_logs(stem)
         if rest:
             sync_folder(stem.parent)
         for path in rest:

@@ -1,6 +1,7 @@
 """What it takes for bytes to survive a power cut."""
 
 import os
+import sys
 from pathlib import Path
 
 
@@ -13,6 +14,17 @@ def sync_file(path: Path) -> None:
     """Return when a file that is already written is on the disk."""
     with path.open("r+b") as file:
         os.fsync(file.fileno())
+
+
+def forget_copy(path: Path) -> None:
+    """Let the next reading of a file come from the disk, where the system can be asked for that (Linux).
+
+    After a sync that failed, the system may go on showing what never got to the disk, and call the next sync
+    of it good.
+    """
+    if sys.platform == "linux":
+        with path.open("rb") as file:
+            os.posix_fadvise(file.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)
 
 
 def sync_folder(folder: Path) -> None:

@@ -225,7 +225,11 @@ class FrameLogReader:
             raise RecordError(
                 f"{self.path}: the preamble is damaged (checksum), so its frames cannot be read"
             )
-        return OpenHold.model_validate_json(text), _aligned(_PREAMBLE.size + length)
+        try:
+            return OpenHold.model_validate_json(text), _aligned(len(start) + length)
+        except ValueError as error:
+            why = " ".join(str(error).split())[:200]
+            raise RecordError(f"{self.path}: the preamble makes no sense: {why}") from None
 
     def _record(self, row: int, length: int) -> bytearray:
         if not 0 <= row < self.rows:
@@ -324,8 +328,12 @@ def unpack_header(packed: bytes, info: OpenHold) -> FrameHeader:
 def _create(path: Path, preamble: bytes) -> FileIO:
     """Return a new log open for appending; readers find it under its name only with a whole preamble."""
     temporary = path.with_name(f"{path.name}.tmp")
-    temporary.write_bytes(preamble)
-    move_into_place(temporary, path)
+    try:
+        temporary.write_bytes(preamble)
+        move_into_place(temporary, path)
+    except OSError:
+        temporary.unlink(missing_ok=True)
+        raise
     return FileIO(path, "ab")
 
 

@@ -1,14 +1,16 @@
 """One hold being recorded: the log at once, because it is durable; the hold file when there is time."""
 
+import shutil
 from collections.abc import Iterable
 from pathlib import Path
 
+from annealscope.controller.record.closedhold import ClosedHold, hold_path, is_finished, never_again
 from annealscope.controller.record.derivation import Derivation
-from annealscope.controller.record.durable import sync_file
+from annealscope.controller.record.durable import forget_copy, sync_file
 from annealscope.controller.record.framelog import FrameLogWriter, Pixels, RecordError
 from annealscope.controller.record.holdfile import Analysis
 from annealscope.controller.record.holdlogs import HoldLogs, log_path, log_paths
-from annealscope.controller.record.results import Entry
+from annealscope.controller.record.results import SPARE_BYTES, Entry
 from annealscope.controller.record.tiles import Compression
 from annealscope.controller.stream.messages import FrameHeader, Lost, NewSegment, OpenHold, Reading
 
@@ -28,20 +30,20 @@ class HoldRecording:
     Raises
     ------
     RecordError, OSError
-        The hold is already closed, or its files cannot be written.
+        The hold is already closed, or its files cannot be written, or would soon fill the disk.
     """
 
     def __init__(self, open_hold: OpenHold, compression: Compression) -> None:
         self.info = open_hold
-        self.path = Path(open_hold.folder) / "holds" / f"{open_hold.name}.nxs"
+        self.path = hold_path(open_hold)
+        if is_finished(open_hold):
+            raise never_again(self.path)
+        _check_room(self.path.parent)
         stem = self.path.with_name(open_hold.name)
         earlier = log_paths(stem)
-        if self.path.exists() and not earlier:
-            raise RecordError(
-                f"{self.path} is a closed hold and is never written again; use a new run folder"
-            )
         for path in earlier:
             sync_file(path)
+            forget_copy(path)
         self._log = FrameLogWriter(log_path(stem, len(earlier)), open_hold)
         self._logs = HoldLogs(stem)
         self.frames = self._logs.rows
@@ -65,17 +67,16 @@ class HoldRecording:
         """Frames that are in the log but not yet in the hold file."""
         return self.frames - self._derivation.frames
 
-    def add_reading(self, reading: Reading) -> None:
-        """Keep a temperature for the hold file."""
-        self._derivation.hold.add_reading(reading)
-
-    def add_segment(self, segment: NewSegment) -> None:
-        """Keep a break for the hold file."""
-        self._derivation.hold.add_segment(segment)
-
-    def add_loss(self, lost: Lost) -> None:
-        """Keep for the hold file why frames are missing."""
-        self._derivation.hold.add_loss(lost)
+    def note(self, note: Reading | NewSegment | Lost) -> None:
+        """Keep for the hold file a temperature, a break, or why frames are missing."""
+        hold = self._derivation.hold
+        match note:
+            case Reading():
+                hold.add_reading(note)
+            case Lost():
+                hold.add_loss(note)
+            case NewSegment() if note.segment != self._logs.info.segment:  # the first one is there
+                hold.add_segment(note)
 
     def due_in_s(self) -> float | None:
         """Return how long the next `sync` may wait; None when nothing waits for one."""
@@ -122,3 +123,24 @@ class HoldRecording:
         self._ended = True
         while self.derive():
             pass
+
+
+def take_up(open_hold: OpenHold, compression: Compression) -> HoldRecording | ClosedHold:
+    """Return the recording of a hold that is announced: a new one, or one that an earlier recorder has left.
+
+    Raises
+    ------
+    RecordError, OSError
+        See `HoldRecording` and `ClosedHold`.
+    """
+    return ClosedHold(open_hold) if is_finished(open_hold) else HoldRecording(open_hold, compression)
+
+
+def _check_room(folder: Path) -> None:
+    """Refuse a disk that is full: HDF5 crashes on one without a word. Raises RecordError."""
+    free = shutil.disk_usage(folder).free
+    if free < SPARE_BYTES:
+        raise RecordError(
+            f"the disk of {folder} is full: {free / 1e6:.1f} MB are free, a log is begun with "
+            f"{SPARE_BYTES / 1e6:.0f} MB at least; the frames acknowledged so far are safe; free some room"
+        )

@@ -1,27 +1,34 @@
-"""Looks after the child processes: notices one that died or hangs, and starts the analyst again."""
+"""Looks after the child processes: notices one that died or hangs, and starts another one in its place."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 from annealscope.controller.journal import Journal
-from annealscope.controller.stream.children import Child
+from annealscope.controller.stream.children import Child, Settings
 from annealscope.controller.stream.links import AnalystLink, RecorderLink
 from annealscope.controller.stream.watchdog import Watchdog
 
 MAX_ANALYST_RESTARTS = 5
 """In one hold."""
+HANGS = "the recorder process hangs: it has not answered for too long"
 
 
 @dataclass(frozen=True)
 class Patience:
-    """Real time after which a child that owes an answer is taken for dead."""
+    """Real time after which a child that owes an answer is taken for dead; when a recorder is given up."""
 
     start_s: float = 60.0
-    acknowledge_s: float = 60.0
+    acknowledge_s: float = 20.0
+    """A disk may take its time for a write; nothing is lost before the credit is used up."""
     close_s: float = 900.0
-    """A long hold is read back before it is called closed."""
+    """A long hold is read back before it is called closed, and before a fresh recorder goes on with it."""
     analyse_s: float = 120.0
     """The first frame of a first run waits for the compiler."""
+    restarts: int = 5
+    """Of a recorder that dies again and again, without anything coming onto the disk in between."""
+    restarts_for_disk: int = 180
+    """Of one that says what is wrong, as of a full disk: one every 10 s, half an hour to make room."""
 
 
 class Caretaker:
@@ -55,13 +62,19 @@ class Caretaker:
         self._logs, self._journal = logs, journal
         self._acknowledging = Watchdog(patience.acknowledge_s)
         self._storing = Watchdog(patience.close_s)
+        self._starting = Watchdog(patience.start_s)
         self._analysing = Watchdog(patience.analyse_s)
-        to_recorder = {"endpoint": recorder.endpoint, "compression": compression}
+        self._patience = patience
+        self._why_killed = ""
+        self._mourned_pid = 0
+        """The recorder whose death was noticed last."""
         to_analyst = {"endpoint": analyst.endpoint, "frames_endpoint": frames_endpoint}
         logs.mkdir(exist_ok=True)
         self._children = {
-            "recorder": _child("recorder", to_recorder, logs),
-            "analyst": _child("analyst", to_analyst, logs),
+            "recorder": _child(
+                "recorder", lambda: {"endpoint": recorder.renew(), "compression": compression}, logs
+            ),
+            "analyst": _child("analyst", lambda: to_analyst, logs),
         }
 
     def start(self) -> None:
@@ -98,19 +111,45 @@ class Caretaker:
         """What the analyst said before it died."""
         return self._children["analyst"].last_words() or "the analyst died again and again"
 
-    def look_after_recorder(self, *, storing: bool) -> None:
-        """Notice that the recorder died or hangs; ``storing``: it is closing a hold file."""
+    def look_after_recorder(self) -> None:
+        """Kill a recorder that hangs; start another one for one that is dead, until that is in vain."""
         link, child = self._recorder, self._children["recorder"]
-        stuck = self._acknowledging.watch(owes=link.unacknowledged > 0, heard=link.heard)
-        stuck |= self._storing.watch(owes=storing, heard=link.heard)
-        link.heard = False
-        if link.failure is None and stuck:
-            link.failure = "the recorder process hangs: it has not answered for too long"
+        if not child.pid or link.failure is not None:
+            return
+        if self._recorder_hangs(child):
             child.kill()
             self._note(child, "killed")
-        elif link.failure is None and child.pid and not child.alive():
-            link.failure = f"the recorder process died: {child.last_words() or 'no message'}"
+            self._why_killed = HANGS
+            link.lost(HANGS)
+        link.heard = False
+        if link.progress:
+            child.restarts, link.progress = 0, False
+        if not child.alive():
+            self._replace_recorder(link, child)
+
+    def _recorder_hangs(self, child: Child) -> bool:
+        """Frames are acknowledged before their hold is closed, so that has no part in how long they take."""
+        link = self._recorder
+        owes_ack = link.ready and not link.reading_back and link.unacknowledged > 0
+        owes_file = link.ready and (link.reading_back or link.storing)
+        hangs = (
+            self._starting.watch(owes=not link.ready and child.alive(), heard=False),
+            self._acknowledging.watch(owes=owes_ack, heard=link.heard),
+            self._storing.watch(owes=owes_file, heard=link.heard),
+        )
+        return any(hangs)
+
+    def _replace_recorder(self, link: RecorderLink, child: Child) -> None:
+        if child.pid != self._mourned_pid:
+            self._mourned_pid = child.pid
             self._note(child, "died")
+            link.lost(self._why_killed or f"the recorder process died: {child.last_words() or 'no message'}")
+            self._why_killed = ""
+        limit = self._patience.restarts_for_disk if link.gave_up else self._patience.restarts
+        if child.restarts >= limit:
+            link.failure = f"{link.trouble}; it was started again {limit} times in vain"
+        elif child.restart_when_due():
+            self._note(child, "restarted")
 
     def look_after_analyst(self, *, owes: bool) -> None:
         """Kill an analyst that hangs while it owes an answer; restart one that is dead."""
@@ -132,5 +171,5 @@ class Caretaker:
         self._journal.write("child", role=child.role, event=event, pid=child.pid, detail=detail)
 
 
-def _child(role: str, settings: dict[str, str], logs: Path) -> Child:
+def _child(role: str, settings: Callable[[], Settings], logs: Path) -> Child:
     return Child(role, f"annealscope.controller.stream.{role}", settings, logs / f"{role}.log")

@@ -19,7 +19,7 @@ class HoldFrames:
     Parameters
     ----------
     opening
-        The hold as it was announced.
+        The hold as it was announced; it may go on where a process that has died left it.
     """
 
     def __init__(self, opening: OpenHold) -> None:
@@ -27,10 +27,10 @@ class HoldFrames:
         self._slots = SlotCounter(opening.period_s)
         self._losses: list[Lost] = []
         self.segment = opening.segment
-        self.next_seq = 0
+        self.next_seq = opening.first_seq
         """One past the newest frame of the camera."""
-        self.last_seq = -1
-        """The newest frame that was sent."""
+        self.last_seq = opening.first_seq - 1
+        """The newest frame that was sent, or that an earlier process has accounted for."""
 
     def follows(self, frame: Frame) -> bool:
         """Say whether a frame is newer than all before it."""

@@ -1,5 +1,7 @@
 """The controller's ends of the sockets: what the recorder and the analyst have said so far."""
 
+from collections import deque
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import zmq
@@ -14,87 +16,184 @@ from annealscope.controller.stream.messages import (
     Hello,
     HoldClosed,
     Live,
+    Lost,
     Message,
     NoResults,
     OpenHold,
     ResultsHeader,
     Trouble,
 )
+from annealscope.controller.stream.retold import Ending, Note, Telling, ToldHold
+
+LAST_WORDS_MS = 50
+"""So long after the death of a process something that it said may still arrive."""
+
+
+MESSAGES_AT_ONCE = 1000
+"""Taken in on one turn, however many somebody sends."""
 
 
 class Link:
-    """A socket bound by the controller for one child."""
+    """The controller's end of the line to one child."""
 
     def __init__(self, context: wire.Context) -> None:
-        self.socket, self.endpoint = wire.bind(context, zmq.DEALER)
+        self._line = wire.Line(context)
+        self._refused = 0
         self.ready = False
         """The child has said hello."""
         self.heard = False
         """Something has arrived since this was last reset."""
         self.complaints: list[str] = []
 
+    @property
+    def socket(self) -> wire.Socket:
+        """What is to be polled."""
+        return self._line.socket
+
+    @property
+    def endpoint(self) -> str:
+        """Where the child finds it; nobody else is told."""
+        return self._line.endpoint
+
     def send(self, message: Message, *arrays: Any) -> bool:
         """Queue a message for the child; never blocks: False when nobody takes it."""
-        return wire.send(self.socket, message, *arrays, wait=False)
+        return self._line.send(message, *arrays)
 
     def drain(self) -> list[tuple[Any, list[Any]]]:
-        """Return every message that has arrived; complain about and drop what is not one."""
+        """Return the messages that have arrived; complain about and drop what is not one."""
         arrived: list[tuple[Any, list[Any]]] = []
-        while True:
+        for _ in range(MESSAGES_AT_ONCE):
             try:
-                received = wire.receive(self.socket, 0)
+                received = self._line.receive()
             except BadMessage as error:
-                self.complaints.append(str(error))
+                self._refuse(str(error))
                 continue
             if received is None:
-                return arrived
+                break
             self.heard = True
             arrived.append(received)
+        return arrived
+
+    def _refuse(self, why: str) -> None:
+        """Complain, less and less often: nobody is to fill the journal."""
+        self._refused += 1
+        if self._refused.bit_count() == 1:
+            self.complaints.append(f"a message is dropped, {self._refused} so far: {why}")
 
     def close(self) -> None:
         """Close the socket; what was not delivered is dropped."""
-        self.socket.close(0)
+        self._line.close()
 
 
 class RecorderLink(Link):
-    """Frames out, acknowledgements in."""
+    """Frames out, acknowledgements in; whatever the recorder dies of, the next one is told what it needs.
+
+    Every process has a socket of its own: what was queued for one that died goes with it, so that no message
+    reaches the next one before its hold was announced, or twice.
+    """
 
     def __init__(self, context: wire.Context) -> None:
         super().__init__(context)
+        self._context = context
         self.hold = -1
         self.sent = 0
-        """Frames of the open hold that were sent."""
+        """Frames of the open hold that were sent, by this process or by one that has died."""
         self.last_seq = -1
         self.durable_seq = -1
         self.closed: dict[int, HoldClosed] = {}
         self.failure: str | None = None
-        self._unacknowledged: list[int] = []
+        """Why no recorder is started any more."""
+        self.gave_up: str | None = None
+        """What the process said before it ended by itself."""
+        self.progress = False
+        """Something has come onto the disk since this was last reset."""
+        self.reading_back = False
+        """The recorder has not answered yet, because it may be reading the long logs of an earlier one."""
+        self._told: dict[int, ToldHold] = {}
+        self._queue: deque[Telling] = deque()
+        self._down = "the recorder process has not said hello"
+        self._behind_seq: int | None = None
+        """Newest frame that a fresh recorder was sent again, until it is durable."""
 
-    def open_hold(self, opening: OpenHold) -> None:
-        """Announce a hold and forget the last one."""
-        self.hold, self.sent, self.last_seq, self.durable_seq = opening.hold, 0, -1, -1
-        self._unacknowledged = []
-        self.send(opening)
+    # ------------------------------------------------------------------ one process after the other
 
-    def send(self, message: Message, *arrays: Any) -> bool:
-        """Queue a message; a recorder that takes none has failed."""
-        taken = super().send(message, *arrays)
-        if not taken:
-            self.handle()  # it may have said why
-            self.failure = self.failure or "the recorder takes no messages any more"
-        return taken
+    def renew(self) -> str:
+        """Return the endpoint of a fresh socket, for the next process. Raises OSError when there is none."""
+        try:
+            line = wire.Line(self._context)
+        except zmq.ZMQError as error:
+            raise OSError(f"no socket for the recorder: {error}") from error
+        self.close()
+        self._line = line
+        self._forget_process()
+        return self.endpoint
+
+    def lost(self, why: str) -> None:
+        """The process has died: take in what it said last, keep for the next one what is not on the disk."""
+        while self.socket.poll(LAST_WORDS_MS):
+            self.handle()
+        self._down = f"the recorder gave up: {self.gave_up}" if self.gave_up else why
+        self._forget_process()
+
+    @property
+    def trouble(self) -> str | None:
+        """Why nothing can be recorded at the moment: until a fresh recorder has made up for the last one."""
+        return None if self.ready and self._behind_seq is None else self._down
+
+    # ------------------------------------------------------------------ out
+
+    def open_hold(self, opening: OpenHold, notes: Sequence[Note] = ()) -> None:
+        """Announce a hold, and what was noted of it by a process that has died."""
+        lost = sum(note.frames for note in notes if isinstance(note, Lost))
+        self.hold, self.sent = opening.hold, opening.first_seq - lost
+        self.last_seq = self.durable_seq = -1
+        self.reading_back, self._behind_seq = opening.first_seq > 0, None
+        self._told[opening.hold] = ToldHold(opening, notes)
+        self._say(self._told[opening.hold].again())
+
+    def tell(self, message: Note | Ending) -> None:
+        """Say something about a hold, see `ToldHold`; never blocks."""
+        self._keep(message, ())
 
     def send_frame(self, header: FrameHeader, pixels: Any) -> None:
-        """Send one frame; it counts against the credit until it is durable."""
-        self.send(header, pixels)
+        """Send one frame; it counts against the credit until it is durable. Do not write to it any more."""
+        self._keep(header, (pixels,))
         self.sent += 1
         self.last_seq = header.seq
-        self._unacknowledged.append(header.seq)
+
+    def send_results(self, message: ResultsHeader | NoResults, arrays: Sequence[Any]) -> None:
+        """Send what the analyst found: the last word on a hold."""
+        self._keep(message, tuple(arrays))
+
+    def _keep(self, message: Note | FrameHeader | Ending, arrays: tuple[Any, ...]) -> None:
+        if message.hold in self._told:
+            self._told[message.hold].keep(message, arrays)
+            self._say([(message, arrays)])
+
+    def _say(self, tellings: Iterable[Telling]) -> None:
+        """Queue messages for a process that listens; one that does not yet is told all at its hello."""
+        if self.ready:
+            self._queue.extend(tellings)
+            self._flush()
+
+    def _flush(self) -> None:
+        while self._queue:
+            message, arrays = self._queue[0]
+            if not self.send(message, *arrays):
+                return
+            self._queue.popleft()
+
+    # ------------------------------------------------------------------ in
 
     @property
     def unacknowledged(self) -> int:
-        """Frames that are not known to be durable."""
-        return len(self._unacknowledged)
+        """Frames of the open hold that are not known to be durable."""
+        return self._told[self.hold].unacknowledged if self.hold in self._told else 0
+
+    @property
+    def storing(self) -> bool:
+        """Whether a hold file is being closed."""
+        return any(told.complete for told in self._told.values())
 
     def handle(self) -> list[Ack]:
         """Take in what has arrived; return the acknowledgements."""
@@ -104,20 +203,45 @@ class RecorderLink(Link):
                 self._acknowledge(message)
                 acks.append(message)
             elif isinstance(message, Hello):
-                self.ready = True
+                self._welcome()
             elif isinstance(message, HoldClosed):
-                self.closed[message.hold] = message
+                self._close(message)
             elif isinstance(message, Trouble) and message.fatal:
-                self.failure = f"the recorder gave up: {message.message}"
+                self.gave_up = message.message
             elif isinstance(message, Trouble):
                 self.complaints.append(message.message)
+        self._flush()
         return acks
 
+    def _welcome(self) -> None:
+        """A fresh recorder listens: tell it what is not on the disk."""
+        self.ready, self.gave_up = True, None
+        if self.hold in self._told:
+            self.reading_back, self._behind_seq = True, self._told[self.hold].newest_seq
+        for told in self._told.values():
+            self._say(told.again())
+
     def _acknowledge(self, ack: Ack) -> None:
+        if ack.hold in self._told:
+            self._told[ack.hold].acknowledge(ack.durable_seq)
         if ack.hold != self.hold:
             return
+        self.reading_back = False
+        self.progress |= ack.durable_seq > self.durable_seq
         self.durable_seq = max(self.durable_seq, ack.durable_seq)
-        self._unacknowledged = [seq for seq in self._unacknowledged if seq > self.durable_seq]
+        if self._behind_seq is not None and self.durable_seq >= self._behind_seq:
+            self._behind_seq = None
+
+    def _close(self, closed: HoldClosed) -> None:
+        self.closed[closed.hold] = closed
+        self._told.pop(closed.hold, None)
+        self.progress = True
+        if closed.hold == self.hold:
+            self.reading_back, self._behind_seq = False, None
+
+    def _forget_process(self) -> None:
+        self.ready = False
+        self._queue.clear()
 
 
 class AnalystLink(Link):

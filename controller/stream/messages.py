@@ -2,11 +2,12 @@
 
 Sockets (all loopback TCP, all bound by the controller, so that a child can be restarted):
 
-* ``recorder`` DEALER <-> DEALER: OpenHold, FrameHeader + pixels, NewSegment, Lost, Reading, CloseHold,
+* ``recorder`` ROUTER <-> DEALER: OpenHold, FrameHeader + pixels, NewSegment, Lost, Reading, CloseHold,
   ResultsHeader + arrays -> <- Hello, Ack, HoldClosed, Trouble
-* ``analyst`` DEALER <-> DEALER: OpenHold, CloseHold, FrameHeader + pixels of a watch -> <- Hello, DriftRow,
+* ``analyst`` ROUTER <-> DEALER: OpenHold, CloseHold, FrameHeader + pixels of a watch -> <- Hello, DriftRow,
   Live, ResultsHeader + arrays, NoResults, Trouble
-* ``frames`` PUB -> SUB (analyst, monitor): FrameHeader + pixels; what is missed is read from the frame log.
+* ``frames`` PUB -> SUB (analyst): FrameHeader + pixels; what is missed is read from the frame log.
+* ``viewers`` PUB -> SUB (anybody of this machine): FrameHeader + pixels, a few a second.
 """
 
 from typing import Annotated, Any, Literal
@@ -33,11 +34,18 @@ class Hello(Message):
     pid: int
 
 
+Pixels = Annotated[int, Field(ge=1, le=2**16)]
+NumberType = Annotated[
+    str, Field(pattern=r"^[<>=|]?([ui][1248]|f[248])$|^(u?int(8|16|32|64)|float(16|32|64))$")
+]
+"""A dtype of plain numbers: no objects, texts or records are made of anybody's bytes."""
+
+
 class CameraInfo(Message):
     """How to read the pixels of a hold."""
 
-    shape: tuple[int, int]
-    dtype: str
+    shape: tuple[Pixels, Pixels]
+    dtype: NumberType
     pixel_nm: float | None = None
     """Size of a pixel on the specimen; of a camera that sees images."""
     pixel_per_nm: float | None = None
@@ -115,8 +123,8 @@ class FrameHeader(Message):
     t_start_s: float
     exposure_s: float
     lost_before: int
-    shape: tuple[int, int]
-    dtype: str
+    shape: tuple[Pixels, Pixels]
+    dtype: NumberType
     crc32: int
     shift_applied_nm: tuple[float, float]
     beam_on: bool
@@ -158,7 +166,7 @@ class Reading(Message):
 
 
 class Ack(Message):
-    """Everything up to and including ``durable_seq`` survives a power cut."""
+    """Everything up to and including ``durable_seq`` survives a power cut; -1: no frame yet."""
 
     kind: Literal["ack"] = "ack"
     hold: int

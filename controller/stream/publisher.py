@@ -1,6 +1,7 @@
 """The controller's side of the streams: frames to the recorder and to whoever listens, answers back."""
 
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +28,8 @@ from annealscope.controller.stream.messages import (
     Reading,
     ResultsHeader,
 )
+from annealscope.controller.stream.retold import Note
+from annealscope.controller.stream.viewers import Viewers
 from annealscope.drivers.interfaces import Frame
 
 CREDIT_FRAMES = 64
@@ -58,9 +61,7 @@ class Publisher:
         self._recorder = RecorderLink(self._context)
         self._analyst = AnalystLink(self._context)
         self._frames, frames_endpoint = wire.bind(self._context, zmq.PUB, PUBLISHED_AHEAD)
-        self._poller = zmq.Poller()
-        for socket in (self._recorder.socket, self._analyst.socket):
-            self._poller.register(socket, zmq.POLLIN)
+        self._viewers = Viewers()
         self._patience = patience or Patience()
         self._caretaker = Caretaker(
             self._recorder,
@@ -75,8 +76,8 @@ class Publisher:
         self._opening: OpenHold | None = None
         """The hold that frames are taken for, or whose results are awaited."""
         self._closing = False
-        self._awaiting_file: int | None = None
-        """The hold whose results the recorder has and whose file it is closing."""
+        self._remembered: dict[int, Sequence[Note]] = {}
+        """What processes that have died noted of holds that are to go on, by number."""
         self._taken: HoldFrames | None = None
         """The frames of the open hold; None between two holds."""
         self._watches = 0
@@ -86,8 +87,7 @@ class Publisher:
 
     def listen(self, handler: Handler) -> None:
         """Answer requests from other processes, from now on."""
-        self._control = ControlServer(self._context, self._folder, handler)
-        self._poller.register(self._control.socket, zmq.POLLIN)
+        self._control = ControlServer(self._context, self._folder, handler, self._viewers.endpoint)
 
     def start(self) -> None:
         """Start the children and wait until both listen. Raises RunError."""
@@ -105,8 +105,22 @@ class Publisher:
         if self._control is not None:
             self._control.close()
         self._context.destroy(linger=0)
+        self._viewers.close()
 
     # ------------------------------------------------------------------ the frame stream
+
+    def remember(self, hold: int, notes: Sequence[Note]) -> None:
+        """Keep for `open_hold` what the journal has of a hold that was begun by a process that has died.
+
+        Parameters
+        ----------
+        hold
+            Its number.
+        notes
+            Every break, the one that it goes on with included, every loss and every reading. Of the frames
+            before ``OpenHold.first_seq`` each is in the logs or in one of the losses.
+        """
+        self._remembered[hold] = notes
 
     def open_hold(self, opening: OpenHold) -> None:
         """Announce a hold to both children; a watch to the analyst alone."""
@@ -115,7 +129,7 @@ class Publisher:
             self._watches += 1  # a number of its own, so that a late row of the watch before is known as such
             opening = opening.model_copy(update={"hold": -self._watches})
         else:
-            self._recorder.open_hold(opening)
+            self._recorder.open_hold(opening, self._remembered.pop(opening.hold, ()))
         self._opening, self._closing = opening, False
         self._taken = HoldFrames(opening)
         self._analyst.open_hold(opening)
@@ -126,8 +140,8 @@ class Publisher:
         segment = taken.new_segment()
         if not self._watching:
             hold, first_seq = opening.hold, taken.next_seq
-            self._recorder.send(NewSegment(hold=hold, segment=segment, first_seq=first_seq, why=why))
-            self._journal.write("segment", hold=hold, segment=segment, why=why)
+            self._recorder.tell(NewSegment(hold=hold, segment=segment, first_seq=first_seq, why=why))
+            self._journal.write("segment", hold=hold, segment=segment, first_seq=first_seq, why=why)
         return segment
 
     def send(self, frame: Frame, shift_applied_nm: tuple[float, float], beam_on: bool) -> None:
@@ -139,20 +153,26 @@ class Publisher:
             self._lose(frame, taken)
         else:
             pixels = np.ascontiguousarray(frame.data)
-            self._send(taken.header(frame, pixels, shift_applied_nm, beam_on), pixels)
+            header = taken.header(frame, pixels, shift_applied_nm, beam_on)
+            self._send(header, pixels)
+            self._viewers.show(header, pixels)
 
     def send_temperature(self, t_s: float, temperature_K: float, setpoint_K: float) -> None:
         """Record a temperature with the open hold."""
         if self._opening is not None and not self._closing and not self._watching:
             hold = self._opening.hold
             reading = Reading(hold=hold, t_s=t_s, temperature_K=temperature_K, setpoint_K=setpoint_K)
-            self._recorder.send(reading)
+            self._recorder.tell(reading)
 
     def ready(self) -> bool:
         """In lock step: the recorder has credit and the analyst has measured the last frame."""
         if not self._lock_step:
             return True
         return self._recorder.unacknowledged < CREDIT_FRAMES and not self._analyst_behind()
+
+    def backlog(self) -> float:
+        """Return how full the queue to the disk is, 0 ... 1; 0 in lock step, where frames wait for it."""
+        return 0.0 if self._lock_step else self._recorder.unacknowledged / CREDIT_FRAMES
 
     def newest_drift(self) -> DriftRow | None:
         """Return the newest drift row of the open hold."""
@@ -177,7 +197,7 @@ class Publisher:
             self._opening = None
             return
         self._closing = True
-        self._recorder.send(closing)
+        self._recorder.tell(closing)
 
     def closed_hold(self, hold: int) -> HoldClosed | None:
         """Return the recorder's confirmation; nobody waits for a watch, which leaves no file."""
@@ -190,16 +210,16 @@ class Publisher:
         return self._recorder.durable_seq
 
     def trouble(self) -> str | None:
-        """Say why nothing can be recorded at the moment."""
-        return self.failure()
+        """Say why nothing can be recorded at the moment: the recorder is being replaced, or given up."""
+        return self._recorder.failure or self._recorder.trouble
 
     def failure(self) -> str | None:
-        """Say why nothing can be recorded any more."""
+        """Say why nothing can be recorded any more: no recorder is started again."""
         return self._recorder.failure
 
     def wait(self, timeout_s: float) -> None:
         """Handle what has arrived, and look after the children."""
-        self._poller.poll(round(timeout_s * 1000))
+        self._poll(timeout_s)
         if self._control is not None:
             self._control.poll()
         for ack in self._recorder.handle():
@@ -207,15 +227,21 @@ class Publisher:
         for message, arrays in self._analyst.handle():
             self._pass_results_on(message, arrays)
         self._pass_complaints_on()
-        if self._awaiting_file in self._recorder.closed:
-            self._awaiting_file = None
-        self._caretaker.look_after_recorder(storing=self._awaiting_file is not None)
+        self._caretaker.look_after_recorder()
         self._caretaker.look_after_analyst(owes=self._analyst_owes())
         if self._closing and self._opening is not None and self._caretaker.analyst_given_up:
             why = self._caretaker.analyst_last_words
             self._pass_results_on(NoResults(hold=self._opening.hold, why=why), [])
 
     # ------------------------------------------------------------------ inside
+
+    def _poll(self, timeout_s: float) -> None:
+        """Wait until somebody says something; the recorder's socket is as old as its process."""
+        poller = zmq.Poller()
+        for end in (self._recorder, self._analyst, self._control):
+            if end is not None:
+                poller.register(end.socket, zmq.POLLIN)
+        poller.poll(round(timeout_s * 1000))
 
     @property
     def _watching(self) -> bool:
@@ -234,16 +260,18 @@ class Publisher:
         return measured and self._analyst.owes_row(self._recorder.last_seq)
 
     def _analyst_owes(self) -> bool:
+        """Say whether the analyst has to answer; what is not in the log yet it may have to wait for."""
+        if self._recorder.trouble is not None:
+            return False
         return self._opening is not None and (self._closing or self._analyst_behind())
 
     def _pass_results_on(self, message: ResultsHeader | NoResults, arrays: list[Any]) -> None:
         """The recorder writes what the analyst found, or closes the hold without."""
         if self._opening is None or not self._closing:
             return
-        self._awaiting_file = message.hold
         self._opening = None
         self._analyst.finished()
-        self._recorder.send(message, *arrays)
+        self._recorder.send_results(message, arrays)
         if isinstance(message, NoResults):
             self._journal.write("guard", guard="analyst", message=message.why, action="no results")
 
@@ -270,7 +298,7 @@ class Publisher:
     def _tell_losses(self, taken: HoldFrames) -> None:
         for lost in taken.take_losses():
             if not self._watching:
-                self._recorder.send(lost)
+                self._recorder.tell(lost)
                 fields = lost.model_dump(include={"hold", "first_seq", "frames", "why"})
                 self._journal.write("lost", **fields, t_lost_s=lost.t_s)
 
@@ -282,6 +310,6 @@ class Publisher:
 
     def _journal_durable(self, ack: Ack) -> None:
         now_s = time.monotonic()
-        if now_s - self._journalled_s >= JOURNAL_DURABLE_EVERY_S:
+        if ack.durable_seq >= 0 and now_s - self._journalled_s >= JOURNAL_DURABLE_EVERY_S:
             self._journalled_s = now_s
             self._journal.write("durable", hold=ack.hold, seq=ack.durable_seq)

@@ -3,19 +3,22 @@
 Run by the controller as ``python -m annealscope.controller.stream.recorder``, with one JSON line on stdin:
 ``{"endpoint": "tcp://127.0.0.1:PORT", "compression": "auto"}``. The end of stdin means that the controller is
 gone: what has arrived is made durable, the log stays in place. After any error of the disk it says so and
-leaves at once, without touching the file again.
+leaves at once, without touching the file again: the controller starts another one, tells it of the open hold
+once more, and that one goes on in a log of its own.
 """
 
 import os
 import sys
 import traceback
+from contextlib import suppress
 from typing import Any
 
 import zmq
 from pydantic import BaseModel
 
+from annealscope.controller.record.closedhold import ClosedHold
 from annealscope.controller.record.framelog import RecordError
-from annealscope.controller.record.recording import HoldRecording
+from annealscope.controller.record.recording import HoldRecording, take_up
 from annealscope.controller.record.tiles import Compression
 from annealscope.controller.stream import wire
 from annealscope.controller.stream.messages import (
@@ -40,6 +43,7 @@ BACKLOG_FRAMES = 256
 """So far the log may run ahead of the hold file while frames come without a pause."""
 
 Parts = list[memoryview]
+Recording = HoldRecording | ClosedHold
 
 
 class Settings(BaseModel):
@@ -55,7 +59,7 @@ class Recorder:
     def __init__(self, socket: wire.Socket, compression: Compression) -> None:
         self._socket = socket
         self._compression: Compression = compression
-        self._recording: HoldRecording | None = None
+        self._recording: Recording | None = None
         self._closing: CloseHold | None = None
         self.bad_messages = 0
 
@@ -117,9 +121,8 @@ class Recorder:
             self._complain(f"hold {self._recording.info.hold} was still open when hold {message.hold} began")
             self._close("overtaken by the next hold")
         self._closing = None
-        self._recording = HoldRecording(message, self._compression)
-        if self._recording.frames:
-            self._acknowledge(self._recording)
+        self._recording = take_up(message, self._compression)
+        self._acknowledge(self._recording)
 
     def _record(self, header: FrameHeader, parts: Parts) -> None:
         recording = self._recording
@@ -132,15 +135,8 @@ class Recorder:
 
     def _note(self, message: Reading | NewSegment | Lost) -> None:
         recording = self._recording
-        if recording is None or message.hold != recording.info.hold:
-            return
-        match message:
-            case Reading():
-                recording.add_reading(message)
-            case NewSegment():
-                recording.add_segment(message)
-            case Lost():
-                recording.add_loss(message)
+        if recording is not None and message.hold == recording.info.hold:
+            recording.note(message)
 
     def _end(self, message: CloseHold) -> None:
         recording = self._recording
@@ -163,7 +159,7 @@ class Recorder:
             self._write_results(self._recording, message, parts)
         self._close(self._closing.reason)
 
-    def _write_results(self, recording: HoldRecording, message: ResultsHeader, parts: Parts) -> None:
+    def _write_results(self, recording: Recording, message: ResultsHeader, parts: Parts) -> None:
         """Write what can be written: results can be computed again, the frames must be closed properly."""
         try:
             recording.write_results(wire.parts_to_entries(message, parts))
@@ -183,9 +179,8 @@ class Recorder:
         )
         wire.send(self._socket, closed)
 
-    def _acknowledge(self, recording: HoldRecording) -> None:
-        if recording.durable_seq >= 0:
-            wire.send(self._socket, Ack(hold=recording.info.hold, durable_seq=recording.durable_seq))
+    def _acknowledge(self, recording: Recording) -> None:
+        wire.send(self._socket, Ack(hold=recording.info.hold, durable_seq=recording.durable_seq))
 
     def _complain(self, message: str) -> None:
         wire.send(self._socket, Trouble(role="recorder", message=message, fatal=False))
@@ -207,11 +202,12 @@ def main() -> None:
 def _give_up(socket: wire.Socket, error: Exception) -> None:
     """Say why and end at once: HDF5 crashes, or writes nonsense, when it closes a file it could not write."""
     expected = isinstance(error, RecordError | BadMessage)
-    message = str(error) if expected else f"{type(error).__name__}: {error}"
-    if not expected:
-        traceback.print_exception(error)
-    print(message, file=sys.stderr, flush=True)  # noqa: T201 - the controller keeps our stderr
+    message = " ".join((str(error) if expected else f"{type(error).__name__}: {error}").split())
     wire.send(socket, Trouble(role="recorder", message=message, fatal=True), wait=False)
+    with suppress(OSError):  # the controller keeps our stderr, on a disk that may be full
+        if not expected:
+            traceback.print_exception(error)
+        print(message, file=sys.stderr, flush=True)  # noqa: T201
     wire.farewell(socket)
     os._exit(1)
 
