@@ -5,7 +5,8 @@ from pathlib import Path
 from typing import Any
 
 from annealscope.controller.errors import ExitCode, RunError
-from annealscope.controller.stream.control import LIVE_FILE, ask
+from annealscope.controller.live import LIVE_FILE
+from annealscope.controller.stream.control import ask
 
 ANSWER_WITHIN_S = 30.0
 ASK_AGAIN_S = 0.05

@@ -41,7 +41,7 @@ BIASES = [
 
 @pytest.mark.parametrize(("tau_s", "duration_s", "seen_s"), BIASES)
 def test_the_bias_of_a_plain_fit(tau_s, duration_s, seen_s):
-    shown_s = tau_s * (1 + plain_bias(duration_s, tau_s))
+    shown_s = tau_s * (1 + plain_bias(duration_s / tau_s))
     assert shown_s == pytest.approx(seen_s, rel=0.05)
     assert shown_s == pytest.approx(record_bias(tau_s, 0.75, 1000, duration_s / 1000)[0], rel=0.05)
 

@@ -9,6 +9,7 @@ from protocol_texts import LIMIT_S, runs_within
 from annealscope.controller.config.errors import ProtocolError
 from annealscope.controller.config.yaml_nodes import MAX_BYTES, MAX_DEPTH, MAX_NODES, Mark, parse_yaml
 
+INVISIBLE = "f:1:4: control characters and invisible ones are not allowed in a text\n"
 SCALARS = [
     # text, value
     ("true", True),
@@ -95,8 +96,8 @@ REFUSED = [
     ("a: [1, 2", "f:1:9: a: not YAML: expected ',' or ']', but got '<stream end>'\n  a: [1, 2\n          ^"),
     ("a: b: c", "f:1:5: not YAML: mapping values are not allowed here\n  a: b: c\n      ^"),
     ("a: 1e999", "f:1:4: 1e999 is not a number that can be used\n  a: 1e999\n     ^"),
-    ('a: "\\e[31m"', 'f:1:4: control characters are not allowed in a text\n  a: "\\e[31m"\n     ^'),
-    ('a: "\\ud800"', 'f:1:4: control characters are not allowed in a text\n  a: "\\ud800"\n     ^'),
+    ('a: "\\e[31m"', INVISIBLE + '  a: "\\e[31m"\n     ^'),
+    ('a: "\\ud800"', INVISIBLE + '  a: "\\ud800"\n     ^'),
     ("a: \x1b[31m", "f:1:4: the character '\\x1b' is not allowed\n  a:  [31m\n     ^"),
     ('a: "\\Uffffffff"', "f:1:1: not YAML: a number in an escape sequence or directive is impossible"),
     ("", "f: the file is empty"),

@@ -10,11 +10,11 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from annealscope.controller.config.errors import clip, one_of, shown
+from annealscope.controller.config.errors import Fault, ProtocolError, clip, one_of, shown
 from annealscope.controller.config.model import broken_rule
 from annealscope.controller.config.yaml_nodes import Copy, Document, Mark, Path
 
-MAX_COPIED = 20_000
+MAX_COPIED = 10_000
 """Keys and values of a document with all its repetitions written out."""
 
 _WORD = r"[A-Za-z][A-Za-z0-9_]{0,31}"
@@ -70,6 +70,11 @@ def written_out(document: Document) -> Document:
     """Return a document in which every `for_each` has become its steps.
 
     Blocks whose form is wrong are left as they are, for the model to refuse.
+
+    Raises
+    ------
+    ProtocolError
+        It would be too long; nothing else is checked then.
     """
     if not isinstance(document.data, dict):
         return document
@@ -90,9 +95,11 @@ class _Writer:
     def document(self) -> Document:
         """Return the copy."""
         data = self._copy((), (), {})
-        faults = [self.source.fault(origin, message) for origin, message in self.refused.items()]
-        all_faults = (*self.source.faults, *faults)
-        return Document(self.source.text, data, self.values, self.keys, all_faults, self.copies)
+        return Document(self.source.text, data, self.values, self.keys, self._faults(), self.copies)
+
+    def _faults(self) -> tuple[Fault, ...]:
+        found = (self.source.fault(origin, message) for origin, message in self.refused.items())
+        return (*self.source.faults, *found)
 
     def _copy(self, origin: Path, path: Path, given: Mapping[str, Any]) -> Any:
         """Copy what stands at ``origin`` to ``path``, with values for the variables that are given."""
@@ -128,7 +135,7 @@ class _Writer:
         for value in block[name]:
             if len(self.values) > MAX_COPIED:
                 self.refused[origin] = f"more than {MAX_COPIED} keys and values when it is written out"
-                return
+                raise ProtocolError(self._faults())
             yield from self._places((*origin, "steps"), {**given, name: value})
 
     def _filled_in(self, text: str, origin: Path, given: Mapping[str, Any]) -> Any:

@@ -23,11 +23,11 @@ from annealscope.controller.config.steps import HoldFor, HoldStep, HoldSteps, St
 class Specimen(Model):
     """What is being heated; kept with the record."""
 
-    material: str
+    material: Annotated[str, Field(max_length=100)]
     """Name of the alloy, e.g. AMZ4."""
     composition: dict[str, Annotated[float, Field(gt=0, le=100)]] = Field(default_factory=dict)
     """Elements and their content in at.%."""
-    state: str = ""
+    state: Annotated[str, Field(max_length=1000)] = ""
     """Its history, e.g. as-cast."""
     glass_transition_K: TemperatureK | None = Field(None, alias="glass_transition")
     """Calorimetric glass transition."""
@@ -35,7 +35,7 @@ class Specimen(Model):
     """Calorimetric onset of crystallization."""
     mean_free_path_nm: LengthNm | None = Field(None, alias="mean_free_path")
     """Inelastic mean free path of the electrons."""
-    preparation: str = ""
+    preparation: Annotated[str, Field(max_length=1000)] = ""
     """How the lamella was made."""
 
     @model_validator(mode="after")

@@ -28,6 +28,8 @@ Path = tuple[str | int, ...]
 
 _NUMBER = re.compile(r"-?(0|[1-9][0-9]*)(\.[0-9]+)?([eE][+-]?[0-9]+)?")
 _WORDS = {"": None, "null": None, "true": True, "false": False}
+_UNSEEN = frozenset(("Cc", "Cf", "Cs", "Zl", "Zp"))
+"""Unicode's categories of what is not seen but changes what is: escape codes, overrides of the direction."""
 _LINE_BREAK = re.compile("\r\n|[\n\r\x85\u2028\u2029]")
 
 
@@ -173,7 +175,7 @@ def _number(text: str) -> int | float:
 
 
 def _is_clean(text: str) -> bool:
-    return all(c in "\n\t" or unicodedata.category(c) not in ("Cc", "Cs") for c in text)
+    return all(c in "\n\t" or unicodedata.category(c) not in _UNSEEN for c in text)
 
 
 @dataclass
@@ -315,7 +317,7 @@ class _Builder:
             except ValueError as error:
                 self._refuse(mark, str(error))
         if not _is_clean(text):
-            self._refuse(mark, "control characters are not allowed in a text")
+            self._refuse(mark, "control characters and invisible ones are not allowed in a text")
             return "?"  # half a surrogate pair would break whoever prints it
         return text
 

@@ -4,6 +4,7 @@ The rules are those of the analysis, of which a plan loads the parts that need n
 """
 
 import math
+from functools import cache
 
 from annealscope.analysis.fem_spec import MOST_GROUPS
 from annealscope.analysis.geometry import (
@@ -105,10 +106,14 @@ def sigma_ln_tau(n_speckles: float, duration_s: float, tau_s: float) -> float:
     return float(error_scale(n_speckles, duration_s, tau_s, model="finite")[0])
 
 
-def plain_bias(duration_s: float, tau_s: float) -> float:
-    """Return the expected relative error of tau when a record's finite duration is not corrected for."""
-    seen_s, _ = record_bias(tau_s, _TYPICAL_BETA, _SLOTS, duration_s / _SLOTS)
-    return seen_s / tau_s - 1
+@cache
+def plain_bias(record_per_tau: float) -> float:
+    """Return the expected relative error of tau when a record's finite duration is not corrected for.
+
+    It depends on nothing but the number of relaxation times in the record.
+    """
+    tau_seen, _ = record_bias(1.0, _TYPICAL_BETA, _SLOTS, record_per_tau / _SLOTS)
+    return tau_seen - 1
 
 
 def pattern_memory_bytes(shape: tuple[int, int], scan_rows: int = 0) -> int:

@@ -116,14 +116,15 @@ def _speckles(step: AcquireStep, camera: CameraConfig, rig: RigConfig) -> float 
 
 def _precisions(step: AcquireStep, n_speckles: float) -> tuple[Precision, ...]:
     duration_s = step.frames * step.period_s
-    return tuple(_precision(n_speckles, duration_s, duration_s / n) for n in RECORD_PER_TAU)
+    return tuple(_precision(n_speckles, duration_s, n) for n in RECORD_PER_TAU)
 
 
-def _precision(n_speckles: float, duration_s: float, tau_s: float) -> Precision:
+def _precision(n_speckles: float, duration_s: float, record_per_tau: int) -> Precision:
+    tau_s = duration_s / record_per_tau
     return Precision(
         tau_s=tau_s,
         sigma_ln_tau=sigma_ln_tau(n_speckles, duration_s, tau_s),
-        plain_bias=plain_bias(duration_s, tau_s),
+        plain_bias=plain_bias(record_per_tau),
     )
 
 

@@ -1,24 +1,20 @@
 """The run folder: what lies where, which holds there are, and ``run.nxs``, which ties them together."""
 
 import io
-import json
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
 import h5py
-import psutil
 
 from annealscope.controller.errors import ExitCode
+from annealscope.controller.live import LIVE_FILE, writer_lives
 from annealscope.controller.record.durable import make_folder, sync_folder, write_bytes_atomically
 from annealscope.controller.record.framelog import RecordError
 from annealscope.controller.record.holdlogs import SUFFIX, log_paths
 from annealscope.controller.record.holdreader import hold_stem
 from annealscope.controller.record.results import UNREADABLE, Entry, nexus_group, start_file, write_results
-
-CLOCKS_DISAGREE_S = 60.0
-"""A process born so long after ``live.json`` was written is another one that was given the same number."""
 
 HoldState = Literal["open", "closed", "crashed"]
 
@@ -76,7 +72,7 @@ class RunFolder:
     @property
     def live(self) -> Path:
         """How to reach the run while it goes on."""
-        return self.path / "live.json"
+        return self.path / LIVE_FILE
 
     @property
     def holds_folder(self) -> Path:
@@ -102,14 +98,7 @@ class RunFolder:
 
     def is_running(self) -> bool:
         """Say whether the program that writes this run is still there."""
-        try:
-            pid = int(json.loads(self.live.read_text(encoding="utf-8"))["pid"])
-            written_s = self.live.stat().st_mtime
-            return psutil.Process(pid).create_time() <= written_s + CLOCKS_DISAGREE_S
-        except psutil.AccessDenied:
-            return True
-        except (psutil.NoSuchProcess, OSError, ValueError, KeyError, TypeError, OverflowError):
-            return False
+        return writer_lives(self.live)
 
 
 def create(path: Path) -> RunFolder:

@@ -80,7 +80,7 @@ def _check_inputs(run: RunFolder) -> Iterator[Finding]:
     for path in (run.plan, run.environment):
         try:
             json.loads(path.read_bytes() if path.exists() else b"{}")
-        except ValueError:
+        except (ValueError, RecursionError):
             yield Finding(path, "is damaged: it is no JSON", "damage")
     for hold in run.holds():
         if (digest := _protocol_digest(hold.path)) and run.protocol.exists():

@@ -172,8 +172,8 @@ def _checksum(table: Table, row: int) -> int | None:
                 t_start_s=table["frame_time"][row],
                 exposure_s=table["count_time"][row],
                 lost_before=table["lost_before"][row],
-                shape=(0, 0),
-                dtype="",
+                shape=(1, 1),  # stands for any: the log says it once for all frames
+                dtype="|u1",
                 crc32=table["crc32"][row],
                 shift_applied_nm=tuple(table["shift_applied"][row]),
                 beam_on=table["valid"][row],

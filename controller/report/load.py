@@ -67,12 +67,15 @@ def load_run(folder: Path) -> RunSummary:
 
 
 def _planned(plan: Mapping[str, Any]) -> Planned:
-    steps = [entry.get("step", {}) for entry in plan.get("steps", ())]
-    return {
-        str(step.get("name")): str(step.get("method", "ecm"))
-        for step in steps
-        if step.get("kind") == "acquire"
-    }
+    try:
+        steps = [entry.get("step", {}) for entry in plan.get("steps", ())]
+        return {
+            str(step.get("name")): str(step.get("method", "ecm"))
+            for step in steps
+            if step.get("kind") == "acquire"
+        }
+    except (AttributeError, TypeError):  # a plan that is damaged
+        return {}
 
 
 def _holds(folder: Path, records: Records, planned: Planned) -> Iterable[HoldSummary]:

@@ -27,7 +27,7 @@ def json_of(path: Path) -> Mapping[str, Any]:
     """Return an object from a JSON file; empty when it is absent or damaged."""
     try:
         value = json.loads(text_of(path) or "{}")
-    except ValueError:
+    except (ValueError, RecursionError):
         return {}
     return value if isinstance(value, dict) else {}
 

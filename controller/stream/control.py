@@ -5,6 +5,7 @@ import os
 import secrets
 from collections import deque
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -12,26 +13,43 @@ import zmq
 
 from annealscope.controller.errors import ExitCode, RunError
 from annealscope.controller.journal import read_journal
+from annealscope.controller.live import LIVE_FILE, read_live, write_live, writer_lives
 from annealscope.controller.stream import wire
 
-LIVE_FILE = "live.json"
 ANSWER_WITHIN_MS = 5000
 MAX_REQUEST_BYTES = 4096
+MAX_ANSWER_BYTES = 64 * 1024
 ANSWERS_AT_ONCE = 10
+GO_ON = "`annealscope continue` goes on"
 
 Handler = Callable[[str], dict[str, Any]]
 """Takes the name of a request, returns the answer. Raises ValueError for a request it does not know."""
 
 
 class ControlServer:
-    """The run's end: polled by the loop, never by a thread of its own."""
+    """The run's end: polled by the loop, never by a thread of its own.
 
-    def __init__(self, context: wire.Context, folder: Path, handler: Handler) -> None:
+    Parameters
+    ----------
+    context
+        Of zmq.
+    folder
+        The run folder, for ``live.json``.
+    handler
+        Answers the requests.
+    frames_endpoint
+        Where viewers get frames, for ``live.json``.
+    """
+
+    def __init__(
+        self, context: wire.Context, folder: Path, handler: Handler, frames_endpoint: str | None = None
+    ) -> None:
         self.socket, endpoint = wire.bind(context, zmq.REP, max_bytes=MAX_REQUEST_BYTES)
         self._token = secrets.token_hex(16)
         self._handler = handler
         self._path = folder / LIVE_FILE
-        _write_private(self._path, {"pid": os.getpid(), "endpoint": endpoint, "token": self._token})
+        address = {"pid": os.getpid(), "endpoint": endpoint, "token": self._token}
+        write_live(self._path, {**address, "frames_endpoint": frames_endpoint})
 
     def poll(self) -> None:
         """Answer what has been asked, but not so much that the run would wait for it."""
@@ -58,14 +76,14 @@ class ControlServer:
 
 def ask(folder: Path, request: str) -> dict[str, Any]:
     """Send a request to the run that lives in a folder, and return its answer. Raises RunError."""
-    live = _read_live(folder)
+    live = _address(folder)
     context: wire.Context = zmq.Context()
     try:
-        socket = wire.connect(context, zmq.REQ, live["endpoint"])
+        socket = wire.connect(context, zmq.REQ, live["endpoint"], max_bytes=MAX_ANSWER_BYTES)
         socket.send(json.dumps({"token": live["token"], "request": request}).encode())
         if not socket.poll(ANSWER_WITHIN_MS):
             raise _no_answer(folder, live["pid"])
-        answer: dict[str, Any] = json.loads(socket.recv())
+        answer = _decoded(socket.recv(), folder)
     finally:
         context.destroy(linger=0)
     if "error" in answer:
@@ -73,17 +91,29 @@ def ask(folder: Path, request: str) -> dict[str, Any]:
     return answer
 
 
-def _read_live(folder: Path) -> dict[str, Any]:
+def _address(folder: Path) -> dict[str, Any]:
+    """Return what ``live.json`` says. Raises RunError: there is no run, or the file is damaged."""
     path = folder / LIVE_FILE
     if not path.is_file():
         raise RunError(_why_not_alive(folder), ExitCode.USAGE)
+    content = read_live(path)
     try:
-        live: dict[str, Any] = json.loads(path.read_text())
-        endpoint = str(live["endpoint"])
-        wire.check_loopback(endpoint)
-        return {"pid": live["pid"], "endpoint": endpoint, "token": live["token"]}
-    except (OSError, ValueError, KeyError, TypeError) as error:
+        live = {"pid": int(content["pid"]), "endpoint": str(content["endpoint"]), "token": content["token"]}
+        wire.check_loopback(live["endpoint"])
+    except (ValueError, KeyError, TypeError, OverflowError) as error:
         raise RunError(f"{path} cannot be read: {error}", ExitCode.INVALID_INPUT) from None
+    if not writer_lives(path):
+        raise RunError(_why_not_alive(folder), ExitCode.USAGE)
+    return live
+
+
+def _decoded(answer: bytes, folder: Path) -> dict[str, Any]:
+    with suppress(ValueError, RecursionError):
+        fields = json.loads(answer)
+        if isinstance(fields, dict):
+            return fields
+    message = f"what answers in the place of the run in {folder} is no run; has its program died?"
+    raise RunError(message, ExitCode.DEVICE)
 
 
 def _no_answer(folder: Path, pid: int) -> RunError:
@@ -99,14 +129,10 @@ def _why_not_alive(folder: Path) -> str:
     newest = deque(read_journal(folder / "journal.jsonl"), maxlen=1)
     if not newest:
         return f"no run is alive in {folder}: it is not a run folder"
+    if (folder / LIVE_FILE).exists():
+        return f"no run is alive in {folder}: its program died; {GO_ON}"
     last = newest.pop()
     if last["kind"] == "run_ended":
-        return f"no run is alive in {folder}: that run has ended: {last['outcome']}, {last['why']}"
-    return f"no run is alive in {folder}: it is just starting, or its program died"
-
-
-def _write_private(path: Path, content: dict[str, Any]) -> None:
-    path.unlink(missing_ok=True)
-    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    with os.fdopen(descriptor, "w") as file:
-        json.dump(content, file)
+        ended = f"no run is alive in {folder}: that run has ended: {last['outcome']}, {last['why']}"
+        return f"{ended}; {GO_ON}" if last["outcome"] in ("failed", "crashed") else ended
+    return f"no run is alive in {folder}: it is just starting, or its program died; then {GO_ON}"

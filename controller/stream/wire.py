@@ -2,9 +2,10 @@
 
 import json
 import os
+import secrets
 import signal
 import threading
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, TextIO
 from urllib.parse import urlsplit
 from zlib import crc32
@@ -29,27 +30,96 @@ Context = zmq.Context[Socket]
 Entry = tuple[ArrayPart, npt.NDArray[Any] | None]
 
 LOOPBACK = "127.0.0.1"
+SCHEME = "tcp://"
 QUEUED_MESSAGES = 256
 SEND_WITHIN_MS = 2000
 """A dead peer must not hang its sender; a living one empties its queue much sooner."""
 FAREWELL_MS = 500
+HANDSHAKE_MS = 5000
+"""Who connects and says nothing is cut off."""
 
 
 def bind(
     context: Context, kind: int, queued: int = QUEUED_MESSAGES, max_bytes: int = MAX_MESSAGE_BYTES
 ) -> tuple[Socket, str]:
-    """Return a bounded socket on a free loopback port, and its endpoint."""
+    """Return a bounded socket on a free loopback port, and its endpoint.
+
+    Parameters
+    ----------
+    context
+        Of zmq.
+    kind
+        ``zmq.REP``, ``zmq.PUB``, ...
+    queued
+        Messages that wait in each direction, for every peer.
+    max_bytes
+        Largest part of a message that is taken in; who sends a larger one is cut off.
+    """
     socket = _bounded(context, kind, queued, max_bytes)
     port = socket.bind_to_random_port(f"tcp://{LOOPBACK}")
     return socket, f"tcp://{LOOPBACK}:{port}"
 
 
-def connect(context: Context, kind: int, endpoint: str, queued: int = QUEUED_MESSAGES) -> Socket:
-    """Return a bounded socket connected to an endpoint on this machine. Raises ValueError for any other."""
-    check_loopback(endpoint)
-    socket = _bounded(context, kind, queued)
-    socket.connect(endpoint)
+def connect(
+    context: Context,
+    kind: int,
+    endpoint: str,
+    queued: int = QUEUED_MESSAGES,
+    max_bytes: int = MAX_MESSAGE_BYTES,
+) -> Socket:
+    """Return a bounded socket connected to an endpoint on this machine, see `bind`.
+
+    Raises ValueError for an endpoint on any other machine.
+    """
+    name, _, address = endpoint.removeprefix(SCHEME).rpartition("@")
+    check_loopback(f"{SCHEME}{address}")
+    socket = _bounded(context, kind, queued, max_bytes)
+    if name:
+        socket.setsockopt(zmq.ROUTING_ID, name.encode())
+    socket.connect(f"{SCHEME}{address}")
     return socket
+
+
+class Line:
+    """A bound socket that talks to one peer: the one that was told its endpoint.
+
+    Anybody on the machine can connect to a port. Here a peer is known by a name that nobody can guess, which
+    stands in the endpoint. What others send is refused, and nothing is ever sent to them. A second peer of
+    that name takes the place of the first: a child that was started again.
+
+    Parameters
+    ----------
+    context
+        Of zmq.
+    max_bytes
+        As in `bind`.
+    """
+
+    def __init__(self, context: Context, max_bytes: int = MAX_MESSAGE_BYTES) -> None:
+        self.socket, address = bind(context, zmq.ROUTER, max_bytes=max_bytes)
+        self.socket.setsockopt(zmq.ROUTER_MANDATORY, 1)  # to nobody: an error, not silence
+        self.socket.setsockopt(zmq.ROUTER_HANDOVER, 1)
+        name = secrets.token_hex(16)
+        self._name = name.encode()
+        self.endpoint = address.replace(SCHEME, f"{SCHEME}{name}@")
+        """For the peer alone: ``tcp://NAME@127.0.0.1:PORT``."""
+
+    def send(self, message: Message, *arrays: npt.NDArray[Any]) -> bool:
+        """Send at once, or return False: nobody is there, or takes nothing more. See `send`."""
+        return _send(self.socket, [self._name, *_parts(message, arrays)], zmq.DONTWAIT)
+
+    def receive(self) -> tuple[Any, list[memoryview]] | None:
+        """Return what has arrived from the peer, or None. Raises BadMessage, see `receive`."""
+        if not self.socket.poll(0):
+            return None
+        name, *frames = self.socket.recv_multipart(copy=False)
+        if not secrets.compare_digest(name.bytes, self._name):
+            raise BadMessage("it is of a stranger")
+        return decode([frame.buffer for frame in frames])
+
+    def close(self) -> None:
+        """Close the socket; what was not delivered is dropped."""
+        self.socket.close(0)
 
 
 def check_loopback(endpoint: str) -> None:
@@ -72,6 +142,7 @@ def _bounded(context: Context, kind: int, queued: int, max_bytes: int = MAX_MESS
     socket.setsockopt(zmq.LINGER, 0)
     socket.setsockopt(zmq.SNDTIMEO, SEND_WITHIN_MS)
     socket.setsockopt(zmq.MAXMSGSIZE, max_bytes)
+    socket.setsockopt(zmq.HANDSHAKE_IVL, HANDSHAKE_MS)
     socket.setsockopt(zmq.SNDHWM, queued)
     socket.setsockopt(zmq.RCVHWM, queued)
     return socket
@@ -86,10 +157,21 @@ def send(socket: Socket, message: Message, *arrays: npt.NDArray[Any], wait: bool
         False when the queue is full, or nobody is connected: at once, or after 2 s when ``wait`` is true.
         Nothing was sent then.
     """
-    parts = encode(message, *(np.ascontiguousarray(array) for array in arrays))
+    return _send(socket, _parts(message, arrays), 0 if wait else zmq.DONTWAIT)
+
+
+def _parts(message: Message, arrays: Sequence[npt.NDArray[Any]]) -> list[Any]:
+    return encode(message, *(np.ascontiguousarray(array) for array in arrays))
+
+
+def _send(socket: Socket, parts: Sequence[Any], flags: int) -> bool:
     try:
-        socket.send_multipart(parts, flags=0 if wait else zmq.DONTWAIT, copy=False)
+        socket.send_multipart(parts, flags=flags, copy=False)
     except zmq.Again:
+        return False
+    except zmq.ZMQError as error:
+        if error.errno != zmq.EHOSTUNREACH:  # a peer that has never come, or has gone
+            raise
         return False
     return True
 
