@@ -1,7 +1,7 @@
 """What a specimen remembers: how long it was hot, and which of its places have seen the beam."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 import numpy.typing as npt
@@ -10,6 +10,7 @@ from annealscope.drivers.interfaces import DeviceError, Region
 from annealscope.simulators.random_streams import stream
 
 FloatArray = npt.NDArray[np.float64]
+Pair = tuple[float, float]
 
 HOT_FROM_K = -2.0
 """A specimen ages at a temperature as soon as it is this close to it."""
@@ -29,6 +30,14 @@ class HeatRecord:
     def ageing(self, temperature_K: float | FloatArray) -> FloatArray:
         """Return 1 for each temperature of the record that is reached, else 0; shape (..., n)."""
         return np.asarray(np.asarray(temperature_K)[..., None] >= self._from_K, dtype=np.float64)
+
+    def age_of(self, t_s: FloatArray, temperature_K: FloatArray) -> FloatArray:
+        """Return the time at each temperature that readings (n,) of a thermometer show.
+
+        Between two readings the specimen is taken to be as cold as the colder one says.
+        """
+        colder_K = np.minimum(temperature_K[:-1], temperature_K[1:])
+        return np.asarray(np.diff(t_s) @ self.ageing(colder_K))
 
     def extend(self, temperature_K: FloatArray) -> FloatArray:
         """Live through seconds of these temperatures; returns the ages before each, shape (m, n)."""
@@ -61,12 +70,16 @@ class Regions:
         self.visited: list[int] = []
         """Places that have seen the beam, in this order."""
 
-    def restore(self, visited: Sequence[int]) -> None:
-        """Go on where somebody has been to these places. Raises ValueError for places that are not here."""
-        n = len(self._thickness)
-        if not visited or not all(isinstance(place, int) and 0 <= place < n for place in visited):
-            raise ValueError(f"places must be one or more of 0 ... {n - 1}, got {visited}")
-        self.visited = list(visited)
+    def revisit(self, positions_nm: Iterable[Pair]) -> None:
+        """Go on where somebody has been to these places too. Raises ValueError for one that is not here."""
+        self.visited = [*self.visited, *map(self._place, positions_nm)]
+
+    def _place(self, position_nm: Pair) -> int:
+        row, column = (round(value / self._pitch_nm) for value in position_nm)
+        place = row * self._columns + column
+        if min(row, column) < 0 or column >= self._columns or place >= len(self._thickness):
+            raise ValueError(f"there is no place at {position_nm} nm on this specimen")
+        return place
 
     def fresh(self, thickness: tuple[float, float] | None) -> Region:
         """Return the next place that has seen no beam, and count it as seen.

@@ -1,8 +1,7 @@
 """One seeded world: a glass on a heated chip, and a beam on it."""
 
 import math
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Iterable
 
 import numpy as np
 import numpy.typing as npt
@@ -19,7 +18,8 @@ from annealscope.simulators.random_streams import microseconds, stream
 from annealscope.simulators.specimen import HeatRecord, Regions
 from annealscope.simulators.steps import Steps
 from annealscope.simulators.tau_map import draw_tau_map
-from annealscope.simulators.temperature import Chip
+from annealscope.simulators.temperature import Chip, FollowedChip
+from annealscope.simulators.timed_faults import FaultKind, happens
 from annealscope.simulators.truth import ecm_truth
 from annealscope.simulators.world_spec import WorldSpec
 
@@ -50,10 +50,18 @@ class World:
         Same seed, same world.
     state
         What the specimen is; `glass` must be of the same.
+    followed
+        The chip that the specimen lies on, when another process heats it; None: the world's own.
     """
 
     def __init__(
-        self, spec: WorldSpec, glass: Glass, clock: Clock, seed: int, state: State = "as-cast"
+        self,
+        spec: WorldSpec,
+        glass: Glass,
+        clock: Clock,
+        seed: int,
+        state: State = "as-cast",
+        followed: FollowedChip | None = None,
     ) -> None:
         self.spec = spec
         self.glass = glass
@@ -61,9 +69,14 @@ class World:
         self.seed = seed
         self.state: State = state
         self.chip = Chip(spec.initial_temperature_K, spec.overshoot_K)
+        self._under_specimen = followed or self.chip
         self._heat = HeatRecord(glass.temperature_K)
         self._course = Course(
-            self.chip.temperature_K, self._rates_per_s, spec.thermal_drifts, spec.walk_nm_per_sqrt_s, seed
+            self._under_specimen.temperature_K,
+            self._rates_per_s,
+            spec.thermal_drifts,
+            spec.walk_nm_per_sqrt_s,
+            seed,
         )
         self._shift_nm = Steps((0.0, 0.0))
         self._acting_shift_nm = Steps((0.0, 0.0))
@@ -79,13 +92,15 @@ class World:
 
     def temperature_K(self, t_s: float) -> float:
         """Return the true temperature."""
-        return float(self.chip.temperature_K(t_s))
+        return float(self._under_specimen.temperature_K(t_s))
 
     def read_temperature(self) -> tuple[float, float]:
         """Return the newest (measured temperature in K, time of measurement in s)."""
         now_s = self.clock.monotonic()
         tick = math.floor(now_s * SENSOR_RATE_HZ)
         t_s = min(tick / SENSOR_RATE_HZ, now_s)
+        if self.suffers("sensor", now_s):
+            return math.nan, t_s
         noise = stream(self.seed, "holder/sensor", tick).standard_normal() * self.spec.sensor_noise_K
         return self.temperature_K(t_s) + float(noise), t_s
 
@@ -117,8 +132,12 @@ class World:
         return self._blanked.newest
 
     def blanked_at(self, t_s: float) -> bool:
-        """Say whether the beam was blanked."""
-        return self._blanked.at(t_s)
+        """Say whether no beam was on the specimen: it was blanked, or there was none."""
+        return self._blanked.at(t_s) or self.suffers("beam", t_s) or self.suffers("valves", t_s)
+
+    def suffers(self, what: FaultKind, t_s: float) -> bool:
+        """Say whether something goes wrong at a time."""
+        return happens(self.spec.faults, what, t_s)
 
     def set_optics(self, optics: Optics) -> None:
         """Set the state of the column from now on."""
@@ -240,34 +259,34 @@ class World:
 
     # --- another day
 
-    def snapshot(self) -> dict[str, Any]:
-        """Return what of this world outlasts a run, as plain numbers for `restore`."""
-        now_s = self.clock.monotonic()
-        return {
-            "t_s": now_s,
-            "temperature_K": self.temperature_K(now_s),
-            "ages_s": self.ages_s().tolist(),
-            "places": list(self._regions.visited),
-            "continued": self._continued,
-        }
+    def ages_of_s(self, t_s: FloatArray, temperature_K: FloatArray) -> FloatArray:
+        """Return the time at each temperature of the glass's table, or above, by readings (n,) at times."""
+        return self._heat.age_of(t_s, temperature_K)
 
-    def restore(self, state: Mapping[str, Any]) -> None:
-        """Go on with a specimen that `snapshot` described: its age, and the places that have seen the beam.
+    def restore(self, ages_s: FloatArray, places_nm: Iterable[tuple[float, float]], continued: int) -> None:
+        """Go on with the specimen of an earlier process.
 
         The chip is as cold as its surroundings, and the speckle is another one.
 
+        Parameters
+        ----------
+        ages_s
+            Time that it has spent at each temperature, see `ages_of_s`.
+        places_nm
+            Positions (y, x) of the places that have seen the beam beside the first one, in this order.
+        continued
+            How many processes there were before.
+
         Raises
         ------
-        KeyError, ValueError
+        ValueError
             When this is not the description of such a specimen; nothing has changed then.
         """
         self._course.material_time(self.clock.monotonic())
-        continued = int(state["continued"]) + 1
-        ages_s = np.array(state["ages_s"], dtype=np.float64)
-        if ages_s.shape != self._heat.ages_s.shape:
-            raise ValueError(f"ages_s must be {len(self._heat.ages_s)} times, got {state['ages_s']}")
-        self._regions.restore(state["places"])
-        self._heat.ages_s = ages_s
+        if np.shape(ages_s) != self._heat.ages_s.shape:
+            raise ValueError(f"ages_s must be {len(self._heat.ages_s)} times, got {ages_s}")
+        self._regions.revisit(places_nm)
+        self._heat.ages_s = np.array(ages_s, dtype=np.float64)
         self._continued = continued
         region = self._regions.last()
         self._region.set(self.clock.monotonic(), region)

@@ -1,6 +1,5 @@
 """What the specimen remembers: its age, its places, and what of it outlasts a run."""
 
-import json
 from dataclasses import replace
 
 import numpy as np
@@ -199,42 +198,54 @@ def test_a_continued_world_has_the_same_age_and_forgets_no_place():
     world.fresh_region((0.8, 1.0))
     used = [world.region_at(0.0), world.fresh_region()]
     go_to(world, 25, 10.0)
-    state = json.loads(json.dumps(world.snapshot()))
-    continued = world_of(clock=VirtualClock(start_s=state["t_s"]))
-    continued.restore(state)
+    continued = world_of(clock=VirtualClock(start_s=world.clock.monotonic()))
+    continued.restore(world.ages_s(), [region.position_nm for region in used], 1)
     now_s = continued.clock.monotonic()
     np.testing.assert_array_equal(continued.ages_s(), world.ages_s())
     assert continued.region_at(now_s) == used[-1]
     fresh = continued.fresh_region()
     assert fresh.number == 4
     assert fresh.position_nm not in [region.position_nm for region in used]
-    assert continued.snapshot()["continued"] == 1
     go_to(continued, 275, 100.0)
     assert continued.ages_s()[-1] == pytest.approx(1100, abs=4)
 
 
 def test_a_continued_world_shows_another_speckle():
-    world = world_of()
-    continued = world_of()
-    continued.restore(world.snapshot())
+    worlds = world_of(), world_of(), world_of()
+    for number, each in enumerate(worlds[1:], start=1):
+        each.restore(each.ages_s(), [], number)
     frames = []
-    for each in (world, continued):
+    for each in worlds:
         each.blank(False)
         each.clock.sleep_until(1.0)
         frames.append(ImagingScene(each).expose(0.0, 1.0)[0])
-    assert not np.array_equal(*frames)
+    for one, other in ((0, 1), (0, 2), (1, 2)):
+        assert not np.array_equal(frames[one], frames[other])
 
 
 @pytest.mark.parametrize(
-    ("wrong", "why"),
-    [({"ages_s": [0.0]}, "6 times"), ({"places": [0, 200]}, "0 ... 199"), ({"places": []}, "one or")],
+    ("ages_s", "places_nm", "why"),
+    [([0.0], [], "6 times"), ([0.0] * 6, [(0.0, 1e9)], "no place"), ([0.0] * 6, [(-1e5, 0.0)], "no place")],
 )
-def test_the_state_of_another_specimen_is_refused(wrong, why):
+def test_the_memory_of_another_specimen_is_refused(ages_s, places_nm, why):
     world = world_of()
-    before = world.snapshot()
+    go_to(world, 275, 10.0)
+    before = world.ages_s(), world.region_at(1.0)
     with pytest.raises(ValueError, match=why):
-        world.restore({**before, **wrong})
-    assert world.snapshot() == before
+        world.restore(np.array(ages_s), places_nm, 1)
+    np.testing.assert_array_equal(world.ages_s(), before[0])
+    assert world.region_at(1.0) == before[1]
+    assert world.fresh_region().number == 2
+
+
+@given(st.lists(st.tuples(st.floats(0.1, 50.0), st.integers(20, 60)), min_size=2, max_size=40))
+def test_readings_never_make_a_specimen_older_than_it_was(readings):
+    """Between two readings it was at least as hot as the colder one, if it was heated or cooled in one go."""
+    heat, (spans_s, degC) = HeatRecord((30.0, 50.0)), np.array(readings).T
+    t_s = np.cumsum(spans_s)
+    dense_s = np.linspace(t_s[0], t_s[-1], 2000)
+    truth_s = heat.ageing(np.interp(dense_s, t_s, degC)).mean(axis=0) * (t_s[-1] - t_s[0])
+    assert (heat.age_of(t_s, degC) <= truth_s + 2 * (dense_s[1] - dense_s[0]) * len(t_s)).all()
 
 
 def test_a_map_belongs_to_its_place():

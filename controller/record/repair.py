@@ -18,7 +18,7 @@ from annealscope.controller.record.runfolder import RunFolder, open_run, save_ru
 from annealscope.controller.record.story import HoldStory, stories
 
 
-def repair(path: Path, dry_run: bool = False) -> list[Action]:
+def repair(path: Path, dry_run: bool = False, keep: str | None = None) -> list[Action]:
     """Complete the record of a run whose program died.
 
     Holds that were never closed become hold files, made of their frame logs as recording does it, and closed
@@ -31,6 +31,8 @@ def repair(path: Path, dry_run: bool = False) -> list[Action]:
         The run folder.
     dry_run
         Only say what would be done.
+    keep
+        Name of a hold that is left as it is, because the run is about to go on with it.
 
     Returns
     -------
@@ -45,12 +47,12 @@ def repair(path: Path, dry_run: bool = False) -> list[Action]:
     run = open_run(path)
     if run.is_running():
         raise RecordError(f"the run in {run.path} is alive: nothing of it is repaired", ExitCode.USAGE)
-    return list(_repair(run, dry_run))
+    return list(_repair(run, dry_run, keep))
 
 
-def _repair(run: RunFolder, dry_run: bool) -> Iterator[Action]:
+def _repair(run: RunFolder, dry_run: bool, keep: str | None) -> Iterator[Action]:
     told = stories(record for record in read_lines(run.journal) if record is not None)
-    for name in _unfinished(run):
+    for name in (name for name in _unfinished(run) if name != keep):
         yield from repair_hold(run.holds_folder / name, told.get(name), dry_run)
     yield from _missing(run, told)
     yield from _tie_together(run, dry_run)

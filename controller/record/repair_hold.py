@@ -1,7 +1,7 @@
 """Makes the hold file that a crash has prevented, of the frame logs that it has left."""
 
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from annealscope.controller.record.accounting import Span, account, spans_of
@@ -15,7 +15,8 @@ from annealscope.controller.record.runfolder import is_closed
 from annealscope.controller.record.salvage import SalvagedLogs
 from annealscope.controller.record.story import HoldStory
 from annealscope.controller.record.verify_hold import check_file
-from annealscope.controller.stream.messages import Lost, NewSegment
+from annealscope.controller.stream.messages import Lost, NewSegment, Reading
+from annealscope.controller.stream.retold import Note
 
 CRASHED = "crashed"
 """Why a hold has no more frames."""
@@ -76,11 +77,11 @@ def _finish(path: Path, stem: Path, dry_run: bool) -> bool:
 
 def _rebuild(path: Path, stem: Path, story: HoldStory | None, dry_run: bool) -> Iterator[Action]:
     logs = SalvagedLogs(stem)
-    discard = Path.unlink if logs.whole and not _acknowledged_more(logs, story) else set_aside
+    discard = Path.unlink if as_a_crash_leaves(logs, story) else set_aside
     fate = "deleted" if discard is Path.unlink else "damaged, and kept as *.damaged"
     try:
         _check_room(stem)
-        losses = _losses(logs, story)
+        losses = losses_of(logs, story)
         if not dry_run:
             _derive(path, logs, story, losses).close(CRASHED, discard)
     finally:
@@ -99,28 +100,37 @@ def set_aside(log: Path) -> None:
 
 def _derive(path: Path, logs: Frames, story: HoldStory | None, losses: list[Lost]) -> Derivation:
     derivation = Derivation(path, logs, "auto")
-    _tell(derivation.hold, logs, story, losses)
+    for note in notes_of(logs, story, losses):
+        _tell(derivation.hold, note)
     while derivation.step(logs.rows, ended=True):
         pass
     return derivation
 
 
-def _tell(hold: HoldWriter, logs: Frames, story: HoldStory | None, losses: list[Lost]) -> None:
-    """Give the hold file what the logs do not know."""
-    for loss in losses:
-        hold.add_loss(loss)
+def _tell(hold: HoldWriter, note: Note) -> None:
+    match note:
+        case Reading():
+            hold.add_reading(note)
+        case NewSegment():
+            hold.add_segment(note)
+        case Lost():
+            hold.add_loss(note)
+
+
+def notes_of(logs: Frames, story: HoldStory | None, losses: Sequence[Lost]) -> list[Note]:
+    """Return what a recorder has to know of a hold beside its logs: losses, breaks and temperatures."""
     reasons = {} if story is None else story.segments
-    segment = logs.info.segment
+    breaks, segment = [], logs.info.segment
     for header in map(logs.header, range(logs.rows)):
         if header.segment != segment:
             segment = header.segment
             why = reasons.get(segment, UNKNOWN)
-            hold.add_segment(NewSegment(hold=header.hold, segment=segment, first_seq=header.seq, why=why))
-    for reading in story.readings if story is not None else ():
-        hold.add_reading(reading)
+            breaks.append(NewSegment(hold=header.hold, segment=segment, first_seq=header.seq, why=why))
+    readings = [] if story is None else story.readings
+    return [*losses, *breaks, *readings]
 
 
-def _losses(logs: SalvagedLogs, story: HoldStory | None) -> list[Lost]:
+def losses_of(logs: SalvagedLogs, story: HoldStory | None) -> list[Lost]:
     """Return a loss for every number that was not recorded, with the reason where the journal has it."""
     recorded = spans_of([header.seq for header in logs.headers])
     known = [] if story is None else [loss for loss in story.losses if not _overlaps(loss, recorded)]
@@ -149,9 +159,10 @@ def _unrecorded(logs: SalvagedLogs, span: Span, acknowledged: int) -> Lost:
     return Lost(hold=logs.info.hold, first_seq=span.first, frames=span.end - span.first, t_s=t_s, why=why)
 
 
-def _acknowledged_more(logs: SalvagedLogs, story: HoldStory | None) -> bool:
+def as_a_crash_leaves(logs: SalvagedLogs, story: HoldStory | None) -> bool:
+    """Say whether nothing is wrong with the logs of a hold but what the death of its program leaves."""
     newest = logs.headers[-1].seq if logs.headers else -1
-    return story is not None and story.durable_seq > newest
+    return logs.whole and (story is None or story.durable_seq <= newest)
 
 
 def _check_room(stem: Path) -> None:

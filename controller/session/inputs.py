@@ -11,7 +11,7 @@ from annealscope.controller.journal import Journal
 from annealscope.controller.planning import plan_to_json
 from annealscope.controller.record.durable import write_atomically
 from annealscope.controller.record.runfolder import RunFolder
-from annealscope.controller.session.parked import ParkedRun
+from annealscope.controller.session.continuation import Continuation
 from annealscope.controller.session.prepare import Prepared
 
 RECORDED_PACKAGES = ("annealscope", "numpy", "scipy", "numba", "h5py", "pyzmq", "pydantic", "transitions")
@@ -38,13 +38,15 @@ def journal_start(journal: Journal, prepared: Prepared, run: str, seed: int, spe
     )
 
 
-def journal_continuation(journal: Journal, parked: ParkedRun) -> None:
-    """Write that a parked run goes on."""
+def journal_continuation(journal: Journal, going_on: Continuation) -> None:
+    """Write that a run goes on, and with what."""
     journal.write(
         "run_continued",
         version=importlib.metadata.version("annealscope"),
-        clock=parked.options["speed"],
-        parked_at=parked.ended.isoformat(timespec="milliseconds"),
+        clock=going_on.options["speed"],
+        left=going_on.left.outcome,
+        left_at=going_on.left.utc.isoformat(timespec="milliseconds"),
+        why=str(going_on),
     )
 
 
