@@ -134,10 +134,11 @@ def _guard(settings: GuardSettings, epochs: EpochFile, log: EventLog) -> None:
     for device in (holder, blanker):
         if device is not None:
             device.open()
-    guard = Guard(settings, holder, blanker, epochs.epoch, epochs.save, log.note, time.monotonic())
+    now_s = time.monotonic()
+    guard = Guard(settings, holder, blanker, epochs.epoch, epochs.save, log.note, now_s, epochs.trip)
     context: zmq.Context[Socket] = zmq.Context()
     socket, endpoint = _bind(context)
-    epochs.publish(endpoint, settings.token)
+    epochs.publish(endpoint, settings.token, settings.run)
     log.note("ready", endpoint=endpoint, pid=os.getpid(), rung=guard.ladder.rung, epoch=epochs.epoch)
     try:
         GuardProcess(guard, socket, log).run()

@@ -40,12 +40,14 @@ class Guard:
         What it hosts.
     epoch
         Highest epoch that was ever granted.
-    save_epoch
-        Makes a new epoch durable; raises OSError when it cannot.
+    save
+        Makes an epoch and the latched trip durable; raises OSError when it cannot.
     note
         The log.
     now_s
         The present time, by the clock that stamps the holder's readings.
+    trip
+        Of an earlier guard, that nobody has acknowledged: the heater goes off, and stays off.
     """
 
     def __init__(
@@ -54,13 +56,15 @@ class Guard:
         holder: Holder,
         blanker: Blanker | None,
         epoch: int,
-        save_epoch: Callable[[int], None],
+        save: Callable[[int, str | None], None],
         note: Note,
         now_s: float,
+        trip: str | None = None,
     ) -> None:
         self._settings = settings
         self._holder = holder
-        self._save_epoch = save_epoch
+        self._save = save
+        self._saved_trip = trip
         self._note = note
         self._readings: Mapping[str, Reading] = {}
         self._location = Location(math.nan, math.nan, now_s)
@@ -72,6 +76,8 @@ class Guard:
         self._look()
         hot = not self._location.setpoint_K <= settings.ladder.cool_to_K + HOT_BY_K
         self.ladder = Ladder(settings.ladder, epoch, hot, now_s)
+        if trip is not None:
+            self.ladder.trip_now(trip)
         self._hands = Hands(holder, blanker, settings.ladder, note)
         self._rung = self.ladder.rung
         self._verbs: dict[str, Callable[[float, Request], dict[str, Any]]] = {
@@ -108,6 +114,19 @@ class Guard:
         if self.ladder.rung is not self._rung:
             self._rung = self.ladder.rung
             self._note("rung", rung=self._rung, why=self.ladder.trip or self.ladder.lapse or "")
+        if not self._hands.busy:  # first the heater, then the disk
+            self._latch()
+
+    def _latch(self) -> None:
+        """Write down a trip, or that it was acknowledged, for the guards after this one."""
+        trip = self.ladder.trip
+        if trip == self._saved_trip:
+            return
+        self._saved_trip = trip
+        try:
+            self._save(self.ladder.epoch, trip)
+        except OSError as error:
+            self._note("trip_not_saved", error=repr(error))
 
     def _look(self) -> None:
         """Take the newest readings; a holder that does not answer leaves the old ones, which grow old."""
@@ -169,7 +188,7 @@ class Guard:
         epoch = self.ladder.check_claim(now_s, request.epoch)
         described = self._holder.describe()
         try:
-            self._save_epoch(epoch)
+            self._save(epoch, self.ladder.trip)
         except OSError as error:
             message = f"epoch {epoch} cannot be made durable: {error}; make room on the disk"
             raise Refused("held", message) from None
@@ -246,6 +265,7 @@ class Guard:
         return {
             "epoch": ladder.epoch,
             "rung": ladder.rung,
+            "owned": ladder.owned,
             "trip": ladder.trip,
             "busy": self._hands.busy,
             "setpoint_K": location.setpoint_K,

@@ -27,7 +27,8 @@ class EpochFile:
     Parameters
     ----------
     path
-        JSON: ``epoch``, ``endpoint``, ``token``, ``pid``; readable by its owner only.
+        JSON: ``epoch``, ``trip`` (null: none), ``endpoint``, ``token``, ``pid``, ``run``; readable by its
+        owner only.
     """
 
     def __init__(self, path: Path) -> None:
@@ -35,9 +36,10 @@ class EpochFile:
         self._lock: BinaryIO | None = None
         self._address: dict[str, Any] = {}
         self.epoch = 0
+        self.trip: str | None = None
 
     def open(self) -> None:
-        """Take the lock, and learn the highest epoch so far.
+        """Take the lock, and learn the highest epoch so far, and the trip that nobody has acknowledged yet.
 
         Raises
         ------
@@ -48,7 +50,9 @@ class EpochFile:
         self._lock = self._path.with_name(f"{self._path.name}.lock").open("ab")
         try:
             _lock(self._lock)
-            self.epoch = read_epoch_file(self._path)["epoch"] if self._path.exists() else 0
+            if self._path.exists():
+                content = read_epoch_file(self._path)
+                self.epoch, self.trip = content["epoch"], content.get("trip")
         except OSError:
             self.close()
             raise DeviceError(
@@ -58,21 +62,22 @@ class EpochFile:
             self.close()
             raise
 
-    def publish(self, endpoint: str, token: str) -> None:
-        """Say where this guard is. Raises OSError."""
-        self._address = {"endpoint": endpoint, "token": token, "pid": os.getpid()}
-        self.save(self.epoch)
+    def publish(self, endpoint: str, token: str, run: str) -> None:
+        """Say where this guard is, and for which run. Raises OSError."""
+        self._address = {"endpoint": endpoint, "token": token, "pid": os.getpid(), "run": run}
+        self.save(self.epoch, self.trip)
 
-    def save(self, epoch: int) -> None:
-        """Make an epoch durable. Raises OSError."""
+    def save(self, epoch: int, trip: str | None = None) -> None:
+        """Make an epoch and the latched trip durable. Raises OSError."""
         temporary = self._path.with_name(f"{self._path.name}.tmp")
-        handle = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+        temporary.unlink(missing_ok=True)  # of a guard that was killed, or a link, which is not followed
+        handle = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
         with os.fdopen(handle, "wb") as file:
-            file.write(json.dumps({"epoch": epoch, **self._address}).encode())
+            file.write(json.dumps({"epoch": epoch, "trip": trip, **self._address}).encode())
             file.flush()
             os.fsync(file.fileno())
         _replace(temporary, self._path)
-        self.epoch = epoch
+        self.epoch, self.trip = epoch, trip
 
     def close(self) -> None:
         """Give the lock back."""
@@ -85,11 +90,17 @@ def read_epoch_file(path: Path) -> dict[str, Any]:
     """Return what stands in an epoch file. Raises DeviceError."""
     try:
         content = json.loads(path.read_bytes())
-        if isinstance(content, dict) and type(content.get("epoch")) is int and content["epoch"] >= 0:
-            return content
-    except (OSError, ValueError) as error:
+        if _is_epoch_file(content):
+            return dict(content)
+    except (OSError, ValueError, RecursionError) as error:
         raise DeviceError(f"guard: {path} cannot be read: {error}; is a guard running?") from None
     raise DeviceError(f"guard: {path} is no epoch file; move it away when no heater is on")
+
+
+def _is_epoch_file(content: object) -> bool:
+    if not isinstance(content, dict) or not isinstance(content.get("trip"), str | None):
+        return False
+    return type(content.get("epoch")) is int and content["epoch"] >= 0
 
 
 class EventLog:

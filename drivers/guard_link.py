@@ -76,7 +76,7 @@ class GuardLink:
             self._seq += 1
             self._socket = socket = self._socket or self._connected()
             self._send(socket, verb, fields)
-            return self._answer(socket, time.monotonic() + ANSWER_S)
+            return self._answer(socket)
         finally:
             self._turn.release()
 
@@ -92,7 +92,7 @@ class GuardLink:
         refused = reply.get("refused")
         if refused is None:
             return reply
-        kinds = {"stale": LeaseLapsed, "lapsed": LeaseLapsed, "tripped": HeaterTripped}
+        kinds = {"lapsed": LeaseLapsed, "tripped": HeaterTripped}
         raise kinds.get(refused, DeviceError)(f"guard: {verb} refused: {reply.get('error')}")
 
     def close(self) -> None:
@@ -120,9 +120,12 @@ class GuardLink:
         except (zmq.ZMQError, ValueError) as error:
             raise DeviceError(f"guard: {verb} cannot be sent to {self._endpoint}: {error}") from None
 
-    def _answer(self, socket: Socket, deadline_s: float) -> dict[str, Any]:
-        """Wait for the answer to the newest request; what comes late for an older one is dropped."""
-        while time.monotonic() < deadline_s:
+    def _answer(self, socket: Socket) -> dict[str, Any]:
+        """Wait for the answer to the newest request; what comes late for an older one is dropped.
+
+        The patience is counted in turns: of a process that was stopped meanwhile, one turn is gone.
+        """
+        for _ in range(round(1000 * ANSWER_S / SLICE_MS)):
             if socket.poll(SLICE_MS):
                 reply = _received(socket)
                 if reply.get("seq") == self._seq:

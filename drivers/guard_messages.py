@@ -47,6 +47,8 @@ class GuardSettings:
     """Secret that every request has to carry."""
     blanker: DriverSpec | None = None
     """Device with a ``blank(on)`` for the beam; None: the guard cannot blank."""
+    run: str = ""
+    """What it guards the heater for, in words for the next one who wants it: the folder of a run."""
 
     def __post_init__(self) -> None:
         safe, envelope = self.ladder, self.envelope

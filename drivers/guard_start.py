@@ -10,6 +10,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import IO
 
+import psutil
+
 from annealscope.drivers.clock import Clock
 from annealscope.drivers.guard_files import read_epoch_file
 from annealscope.drivers.guard_link import GuardLink, link_from_epoch_file
@@ -118,7 +120,7 @@ def find_guard(epoch_path: Path, clock: Clock, lease_s: float) -> GuardedHolder 
     DeviceError
         The file is there but not an epoch file.
     """
-    if not epoch_path.exists():
+    if not epoch_path.exists() or not _is_alive(read_epoch_file(epoch_path).get("pid")):
         return None
     link = link_from_epoch_file(epoch_path)
     try:
@@ -128,6 +130,11 @@ def find_guard(epoch_path: Path, clock: Clock, lease_s: float) -> GuardedHolder 
     finally:
         link.close()
     return GuardedHolder(link, clock, lease_s)
+
+
+def _is_alive(pid: object) -> bool:
+    """Say whether there is a process of this number: without it, nobody has to be waited for."""
+    return isinstance(pid, int) and psutil.pid_exists(pid)
 
 
 def _endpoint(settings: GuardSettings) -> str | None:

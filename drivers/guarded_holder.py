@@ -2,7 +2,7 @@
 
 import math
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
@@ -16,11 +16,14 @@ from annealscope.drivers.interfaces import (
     Channel,
     DeviceError,
     HeaterTripped,
+    LeaseLapsed,
     Location,
     Reading,
 )
 
 POLL_S = 0.01
+RENEWING = ("renew", "ramp", "hold")
+"""What needs the lease, and so takes the heater over when the lease has lapsed."""
 FREEZE_WITHIN_S = 0.1
 """After the end of a lease."""
 
@@ -32,6 +35,17 @@ class Drill:
     froze_after_s: float
     """Time from the last command to the freeze, as seen from outside."""
     allowed_s: float
+
+
+@dataclass(frozen=True)
+class Standing:
+    """How a heater stands with its guard."""
+
+    rung: str
+    owned: bool
+    """Somebody holds the lease."""
+    trip: str | None
+    setpoint_K: float
 
 
 class GuardedRamp:
@@ -79,6 +93,12 @@ class GuardedHolder:
         self._clock = clock
         self._lease_s = lease_s
         self._from_parent = from_parent
+        self._on = False
+        """Whether the heater was on when the guard answered last."""
+        self._lapsed: LeaseLapsed | None = None
+        """A lapse that `read` has not told of yet."""
+        self.heard: Callable[[Mapping[str, Reading]], None] = lambda readings: None
+        """Called with what each `read` returns."""
         self._channels: dict[str, Channel] = {}
         self._stamps_s: dict[str, float] = {}
 
@@ -86,12 +106,14 @@ class GuardedHolder:
         """Claim the heater, which stays as it is. Raises DeviceError when somebody else has it."""
         reply = self._link.tell("claim", from_parent=self._from_parent)
         self._link.epoch = int(reply["epoch"])
+        self._on = reply["rung"] != "off"
         self._channels = {name: Channel(*parts) for name, parts in reply["channels"].items()}
 
     def take_over(self) -> None:
         """Claim the heater again after its lease has lapsed; a frozen one keeps its temperature.
 
-        Raises DeviceError when the grace time is over, or somebody else has taken over.
+        `read`, `ramp` and `hold_here` do so by themselves. Raises DeviceError when the grace time is over, or
+        somebody else has taken over.
         """
         self.open()
 
@@ -100,6 +122,7 @@ class GuardedHolder:
         if self._link.epoch > 0:
             with suppress(DeviceError):  # the guard notices by itself
                 self._link.tell("release")
+        self._link.epoch = 0
         self._link.close()
 
     def describe(self) -> Mapping[str, Channel]:
@@ -112,22 +135,24 @@ class GuardedHolder:
         Raises
         ------
         LeaseLapsed
-            It came too late, the heater is frozen or on its way down; see `take_over`.
+            It, or a command before, came too late: the heater was frozen for a while, a ramp is cancelled. It
+            is ours again already, so the next call returns readings. Raised once for each lapse.
         HeaterTripped
             The guard has switched the heater off; see `acknowledge`.
         DeviceError
-            No answer within a second.
+            No answer within a second; or the heater cannot be taken over any more.
         """
         reply = self._command("renew")
-        if reply["trip"] is not None:
-            raise HeaterTripped(
-                f"guard: the heater was switched off: {reply['trip']}; "
-                "find out why, then acknowledge it with a reason"
-            )
-        return {
+        _check_trip(reply)
+        if self._lapsed is not None:
+            lapsed, self._lapsed = self._lapsed, None
+            raise lapsed
+        readings = {
             name: reading_from_json(parts, self._stamp_s(name, parts[1]))
             for name, parts in reply["readings"].items()
         }
+        self.heard(readings)
+        return readings
 
     def safe(self, why: str) -> None:
         """Switch the heater off; when the guard does not answer, it does so by itself in the end."""
@@ -153,9 +178,19 @@ class GuardedHolder:
         return GuardedRamp(self, int(reply["ramp"]))
 
     def ramp_state(self, number: int) -> ActionState:
-        """Return how far the ramp of a number is."""
-        state: ActionState = self._link.tell("look", ramp=number)["ramp_state"]
-        return state
+        """Return how far the ramp of a number is.
+
+        One that a lapse has cancelled counts as running until `read` has told of the lapse.
+        """
+        reply = self._link.tell("look", ramp=number)
+        state: ActionState = reply["ramp_state"]
+        return "running" if state == "cancelled" and not reply["owned"] else state
+
+    def standing(self) -> Standing:
+        """Ask how the heater stands; needs no lease."""
+        reply = self._link.tell("look")
+        setpoint_K = math.nan if reply["setpoint_K"] is None else float(reply["setpoint_K"])
+        return Standing(str(reply["rung"]), bool(reply["owned"]), reply["trip"], setpoint_K)
 
     def hold_here(self) -> None:
         """Freeze the setpoint. Raises DeviceError when the guard refuses."""
@@ -211,7 +246,26 @@ class GuardedHolder:
             raise DeviceError(
                 f"{self.name}: `open` comes before `{verb}`: the heater has to be claimed first"
             )
-        return self._link.tell(verb, valid_for_s=self._lease_s, **fields)
+        try:
+            reply = self._link.tell(verb, valid_for_s=self._lease_s, **fields)
+        except LeaseLapsed as lapsed:
+            if verb not in RENEWING:
+                raise
+            self._recover(lapsed)
+            reply = self._link.tell(verb, valid_for_s=self._lease_s, **fields)
+        self._on = reply["rung"] != "off"
+        return reply
+
+    def _recover(self, lapsed: LeaseLapsed) -> None:
+        """Take the heater over; one that was off all the time has missed nothing."""
+        was_on = self._on
+        self.take_over()
+        if not was_on:
+            return
+        _check_trip(self._link.tell("look"))
+        if not self._on:
+            raise DeviceError(f"{lapsed}; meanwhile the heater was cooled down and switched off")
+        self._lapsed = lapsed
 
     def _stamp_s(self, name: str, measured_s: float | None) -> float:
         """Return the time of a measurement on the run's clock; never before an earlier one of its channel."""
@@ -220,3 +274,11 @@ class GuardedHolder:
         stamp_s = now_s - age_s
         self._stamps_s[name] = max(stamp_s, self._stamps_s.get(name, -math.inf))
         return self._stamps_s[name]
+
+
+def _check_trip(reply: Mapping[str, Any]) -> None:
+    if reply["trip"] is not None:
+        raise HeaterTripped(
+            f"guard: the heater was switched off: {reply['trip']}; it stays off until that is acknowledged: "
+            'find out why, then go on with --acknowledge "WHY"'
+        )

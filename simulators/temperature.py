@@ -16,6 +16,9 @@ OVERSHOOT_TIME_S = 5.0
 FULL_OVERSHOOT_STEP_K = 25.0
 """Ramps shorter than this overshoot in proportion."""
 
+FEW_REPORTS = 1024
+"""Room for so many reports of a followed chip to begin with."""
+
 
 @dataclass(frozen=True)
 class _Path:
@@ -81,3 +84,33 @@ class Chip:
         """Let the chip fall to the temperature of its surroundings."""
         self.hold(now_s)
         self._path = self._path.from_then_on(now_s, [(now_s + POWER_OFF_S, self._surroundings_K)])
+
+
+class FollowedChip:
+    """A chip that somebody else heats: known by what is reported of it, linear between two reports.
+
+    Before the first report it has the temperature of its surroundings, after the newest it stays there.
+    """
+
+    def __init__(self, surroundings_K: float) -> None:
+        self._surroundings_K = surroundings_K
+        self._reports = np.empty((2, FEW_REPORTS))
+        self._known = 0
+
+    def follow(self, t_s: float, temperature_K: float) -> None:
+        """Take a report; one that is not newer than the last, or is no number, says nothing."""
+        newest_s = self._reports[0, self._known - 1] if self._known else -np.inf
+        if not (np.isfinite(temperature_K) and t_s > newest_s):
+            return
+        if self._known == self._reports.shape[1]:
+            self._reports = np.concatenate([self._reports, np.empty_like(self._reports)], axis=1)
+        self._reports[:, self._known] = t_s, temperature_K
+        self._known += 1
+
+    def temperature_K(self, t_s: float | FloatArray) -> FloatArray:
+        """Return the temperature at times in s, in their shape."""
+        times = np.asarray(t_s, dtype=np.float64)
+        if self._known == 0:
+            return np.full(times.shape, self._surroundings_K)
+        times_s, temperatures_K = self._reports[:, : self._known]
+        return np.asarray(np.interp(times, times_s, temperatures_K, left=self._surroundings_K))

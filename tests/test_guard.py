@@ -82,18 +82,20 @@ class FakeBlanker:
 class Stage:
     """A guard on fake hardware, and a controller that claims and commands."""
 
-    def __init__(self, folder, setpoint_K=ROOM_K, epoch=0, **settings):
+    def __init__(self, folder, setpoint_K=ROOM_K, epoch=0, trip=None, **settings):
         self.holder, self.blanker, self.notes, self.saved = FakeHolder(), FakeBlanker(), [], []
+        self.saved_trip = trip
         self.holder.setpoint_K = setpoint_K
         self.now_s, self.seq, self.epoch = 0.0, 0, 0
         self.disk_full = False
         settings = guard_settings(folder, **settings)
-        self.guard = Guard(settings, self.holder, self.blanker, epoch, self._save, self._note, 0.0)
+        self.guard = Guard(settings, self.holder, self.blanker, epoch, self._save, self._note, 0.0, trip)
 
-    def _save(self, epoch):
+    def _save(self, epoch, trip):
         if self.disk_full:
             raise OSError(28, "No space left on device")
         self.saved.append(epoch)
+        self.saved_trip = trip
 
     def _note(self, what, **fields):
         self.notes.append((what, fields))

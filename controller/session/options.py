@@ -32,6 +32,8 @@ class RunOptions:
     """Of the hold files: ``auto``, ``deflate`` or ``none``."""
     parks: str = "auto"
     """A park ends the program (``end``), or a simulated night passes (``through``)."""
+    acknowledge: str = ""
+    """Why a heater that its guard has switched off may be heated again."""
 
     def __post_init__(self) -> None:
         _check_choice("compression", self.compression, COMPRESSIONS)

@@ -1,5 +1,7 @@
 """One run from its plan to its outcome: where everything is put together."""
 
+import shutil
+from collections.abc import Callable
 from contextlib import closing, suppress
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -8,22 +10,31 @@ from annealscope.controller.engine.bench import Bench
 from annealscope.controller.engine.commands import CommandQueue
 from annealscope.controller.engine.feedback import FeedbackLaw
 from annealscope.controller.engine.operator import NIGHT_S
-from annealscope.controller.engine.outcome import Outcome
+from annealscope.controller.engine.outcome import Outcome, with_words_about_heater
 from annealscope.controller.engine.ports import Observer
 from annealscope.controller.engine.runner import Engine
 from annealscope.controller.errors import ExitCode, RunError
 from annealscope.controller.journal import Journal
 from annealscope.controller.offline.crosshold import write_run_file
 from annealscope.controller.record.framelog import RecordError
+from annealscope.controller.record.repair import repair
 from annealscope.controller.record.runfolder import RunFolder, create, open_run
+from annealscope.controller.session.continuation import (
+    MAY_GO_ON,
+    Continuation,
+    left_of,
+    prepare_again,
+    take_over,
+)
 from annealscope.controller.session.desk import Desk
 from annealscope.controller.session.devices import Devices, make_devices
+from annealscope.controller.session.guarding import host_for
 from annealscope.controller.session.inputs import journal_continuation, journal_start, write_inputs
 from annealscope.controller.session.opening import Announcer
 from annealscope.controller.session.options import RunOptions, default_folder, make_clock, make_operator
-from annealscope.controller.session.parked import ParkedRun, prepare_again, read_parked
+from annealscope.controller.session.preflight import preflight
 from annealscope.controller.session.prepare import Prepared, prepare
-from annealscope.controller.session.rehearsal import restore_world, save_world
+from annealscope.controller.session.rehearsal import restore_world
 from annealscope.controller.stream.publisher import Publisher
 from annealscope.drivers.clock import Clock
 
@@ -85,7 +96,7 @@ def carry_out(prepared: Prepared, options: RunOptions, commands: CommandQueue, o
     """
     options = replace(options, folder=options.folder or default_folder(prepared.protocol))
     clock = make_clock(options.speed)
-    devices = _devices(prepared, clock, options)
+    devices = _devices(prepared, clock, options, continues=False)
     folder = create(options.folder or Path.cwd())
     write_inputs(folder, prepared, asdict(options))
     with closing(Journal(folder.journal, clock)) as journal:
@@ -94,8 +105,15 @@ def carry_out(prepared: Prepared, options: RunOptions, commands: CommandQueue, o
         return session.conduct(commands, observer)
 
 
-def carry_on(path: Path, parks: str, commands: CommandQueue, observer: Observer) -> Outcome:
-    """Go on with a run that was parked.
+def carry_on(
+    path: Path,
+    parks: str,
+    commands: CommandQueue,
+    observer: Observer,
+    tell: Callable[[str], None] = lambda line: None,
+    acknowledge: str = "",
+) -> Outcome:
+    """Go on with a run that was parked, has failed, or whose program died.
 
     Parameters
     ----------
@@ -105,27 +123,39 @@ def carry_on(path: Path, parks: str, commands: CommandQueue, observer: Observer)
         What the next park does, as in `run`.
     commands, observer
         From and to whoever watches.
+    tell
+        Takes one line each for what was repaired, and for what the run goes on with.
+    acknowledge
+        Why a heater that its guard has switched off may be heated again; empty: it may not.
 
     Raises
     ------
     ProtocolError, RunError
-        The run cannot go on: it is alive, not parked, or its folder was changed.
+        The run cannot go on: it is alive, was ended by its operator, or its folder was changed.
     """
     folder = open_run(path)
-    parked = read_parked(folder)
-    options = RunOptions(folder.path, **{**parked.options, "parks": parks})
+    left_of(folder)
     prepared = prepare_again(folder)
-    clock = make_clock(options.speed, parked.clock_start_s(options.speed, NIGHT_S))
-    devices = _devices(prepared, clock, options)
-    restore_world(folder, devices)
+    going_on = take_over(folder, prepared.plan, tell)
+    tell(str(going_on))
+    options = RunOptions(folder.path, **{**going_on.options, "parks": parks, "acknowledge": acknowledge})
+    clock = make_clock(options.speed, going_on.clock_start_s(options.speed, NIGHT_S))
+    devices = _devices(prepared, clock, options, continues=True)
+    if devices.world is not None:
+        restore_world(folder, devices.world)
     with closing(Journal(folder.journal, clock)) as journal:
-        journal_continuation(journal, parked)
-        session = _Session(prepared, options, folder, clock, devices, journal, parked)
-        return session.conduct(commands, observer)
+        journal_continuation(journal, going_on)
+        session = _Session(prepared, options, folder, clock, devices, journal, going_on)
+        outcome = session.conduct(commands, observer)
+    if outcome.outcome not in MAY_GO_ON:  # nobody takes up any more what was left before it was taken up
+        repair(folder.path)
+    return outcome
 
 
-def _devices(prepared: Prepared, clock: Clock, options: RunOptions) -> Devices:
-    return make_devices(prepared.rig, clock, options.seed, prepared.protocol.specimen.state)
+def _devices(prepared: Prepared, clock: Clock, options: RunOptions, continues: bool) -> Devices:
+    protocol, rig = prepared.protocol, prepared.rig
+    host = host_for(rig, protocol.safe, options, clock, continues)
+    return make_devices(rig, clock, options.seed, protocol.specimen.state, host)
 
 
 @dataclass(frozen=True)
@@ -138,7 +168,7 @@ class _Session:
     clock: Clock
     devices: Devices
     journal: Journal
-    parked: ParkedRun | None = None
+    going_on: Continuation | None = None
     """Where an earlier process left off."""
 
     def conduct(self, commands: CommandQueue, observer: Observer) -> Outcome:
@@ -152,29 +182,37 @@ class _Session:
         with closing(publisher):
             desk = Desk(commands, observer)
             self._start(publisher, desk)
-            outcome = self._engine(publisher, commands, desk).run()
-        if outcome.outcome == "parked":
-            save_world(self.folder, self.devices)
+            try:
+                outcome = self._engine(publisher, commands, desk).run()
+            finally:
+                left = self.devices.leave()
         with suppress(OSError, RecordError):  # it is made of the holds, and can be made again
             write_run_file(open_run(self.folder.path))
-        return outcome
+        return with_words_about_heater(outcome, left)
 
     def _start(self, publisher: Publisher, desk: Desk) -> None:
         """Start the child processes; a run that does not get that far has its end in the journal too."""
         try:
+            if not self.clock.virtual:
+                preflight(self.folder.path, self.prepared.plan, self.journal)
             publisher.listen(desk.answer)
             publisher.start()
+            self.devices.start(self.journal)
         except BaseException as error:
             code = error.exit_code if isinstance(error, RunError) else ExitCode.INTERNAL
             self.journal.write("run_ended", outcome="failed", why=str(error), exit_code=int(code))
             raise
 
     def _engine(self, publisher: Publisher, commands: CommandQueue, desk: Desk) -> Engine:
-        bench, parked = self._bench(publisher), self.parked
-        if parked is None:
+        bench, going_on = self._bench(publisher), self.going_on
+        if going_on is None:
             return Engine(bench, commands, desk.watch)
-        bench.doses = parked.doses
-        return Engine(bench, commands, desk.watch, parked.next_step, parked.back)
+        bench.doses = going_on.doses
+        earlier = None
+        if going_on.taken_up is not None:
+            earlier = going_on.taken_up.acquisition
+            publisher.remember(earlier.opening.hold, going_on.taken_up.notes)
+        return Engine(bench, commands, desk.watch, going_on.start_at, going_on.back, earlier)
 
     def _bench(self, publisher: Publisher) -> Bench:
         rig = self.prepared.rig
@@ -188,6 +226,8 @@ class _Session:
             journal=self.journal,
             plan=self.prepared.plan,
             opening=self._announcer(),
+            dark_counts={name: camera.offset_counts for name, camera in rig.cameras.items()},
+            free_bytes=lambda: shutil.disk_usage(self.folder.path).free,
             feedback=FeedbackLaw(
                 matrix=rig.calibration.image_shift_matrix,
                 dead_band_nm=DEAD_BAND_PX * min(pixels_nm, default=1.0),
