@@ -3,6 +3,9 @@
 import time
 from typing import Protocol
 
+COUNTS_SLEEP = hasattr(time, "CLOCK_BOOTTIME")
+"""The system has a clock that counts on while the machine is suspended, beside one that does not."""
+
 
 class Clock(Protocol):
     """Time, injected: nobody else reads it."""
@@ -22,6 +25,12 @@ class Clock(Protocol):
     def real_delay_s(self, t_s: float) -> float:
         """Real seconds that will pass until ``t_s``: what a poll on a socket may take."""
 
+    def asleep_s(self) -> float:
+        """Seconds for which the machine was suspended since it was switched on, where it counts them."""
+
+    def wall_error_s(self) -> float:
+        """How far the time of day is from what `wall` says: it changes when somebody sets the clock."""
+
 
 class WallClock:
     """Real time, optionally running ``speed`` times as fast; starts at ``start_s``."""
@@ -35,6 +44,7 @@ class WallClock:
         self._start_s = start_s
         self._real_start_s = time.monotonic()
         self._wall_start_s = time.time()
+        self._asleep_start_s = self.asleep_s()
 
     def monotonic(self) -> float:
         """Seconds since construction, times the speed, and the start."""
@@ -51,6 +61,15 @@ class WallClock:
     def real_delay_s(self, t_s: float) -> float:
         """The distance to ``t_s`` divided by the speed; 0 when it has passed."""
         return max(0.0, (t_s - self.monotonic()) / self._speed)
+
+    def asleep_s(self) -> float:
+        """What the clock that counts on in sleep is ahead; 0 where the system has none."""
+        return time.clock_gettime(time.CLOCK_BOOTTIME) - time.monotonic() if COUNTS_SLEEP else 0.0
+
+    def wall_error_s(self) -> float:
+        """The time of day now, without suspensions, against the one at the start and the real time since."""
+        passed_s = time.monotonic() - self._real_start_s + self.asleep_s() - self._asleep_start_s
+        return time.time() - self._wall_start_s - passed_s
 
 
 class VirtualClock:
@@ -85,4 +104,12 @@ class VirtualClock:
 
     def real_delay_s(self, t_s: float) -> float:
         """No real time has to pass."""
+        return 0.0
+
+    def asleep_s(self) -> float:
+        """It never sleeps."""
+        return 0.0
+
+    def wall_error_s(self) -> float:
+        """Nobody can set it."""
         return 0.0

@@ -2,14 +2,16 @@
 
 The rules move hardware: a holder is heated by a few kelvin, the image is shifted, the stage moves, the
 column is set to the state it is in (to tilted dark field when that is not known), a camera takes frames.
+Orders of a holder that is set by hand count as obeyed at once: that driver is checked without its hardware.
 """
 
 from collections.abc import Callable, Iterator
 
 from annealscope.drivers.clock import Clock
-from annealscope.drivers.interfaces import Camera, Device, Holder, Microscope
+from annealscope.drivers.interfaces import Camera, Device, HandSet, Holder, Microscope
 from annealscope.drivers.rules import GRACE_S, Rule, pass_time
 from annealscope.drivers.rules_camera import CAMERA_RULES
+from annealscope.drivers.rules_hand_set import HAND_SET_RULES, with_operator
 from annealscope.drivers.rules_holder import HOLDER_RULES, RATE_K_PER_S, STEP_K
 from annealscope.drivers.rules_microscope import MICROSCOPE_RULES, SHIFT_NM
 
@@ -35,7 +37,12 @@ def check_driver(make_device: Callable[[], Device], clock: Clock) -> list[str]:
 
 
 def _rules_of(device: Device) -> tuple[Rule, ...]:
-    kinds = ((Holder, HOLDER_RULES), (Microscope, MICROSCOPE_RULES), (Camera, CAMERA_RULES))
+    kinds = (
+        (HandSet, HAND_SET_RULES),
+        (Holder, HOLDER_RULES),
+        (Microscope, MICROSCOPE_RULES),
+        (Camera, CAMERA_RULES),
+    )
     return tuple(rule for kind, rules in kinds if isinstance(device, kind) for rule in rules)
 
 
@@ -44,7 +51,8 @@ def _apply(rule: Rule, make_device: Callable[[], Device], clock: Clock) -> list[
     try:
         device = make_device()
         device.open()
-        failures.extend(rule(device, clock))
+        attended = device if rule in HAND_SET_RULES else with_operator(device)
+        failures.extend(rule(attended, clock))
         device.safe("end of a conformance rule")
         device.close()
     except Exception as error:  # whatever a driver raises is a finding about it
