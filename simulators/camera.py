@@ -1,7 +1,7 @@
 """A simulated camera that free-runs on the run's clock."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -12,6 +12,7 @@ from annealscope.drivers.clock import Clock
 from annealscope.drivers.interfaces import Channel, DeviceError, Frame, FrameSpec, Reading
 from annealscope.simulators.camera_spec import CameraFaults, CameraSpec
 from annealscope.simulators.random_streams import microseconds, stream
+from annealscope.simulators.timed_faults import TimedFault, happens
 
 Counts = npt.NDArray[np.uint16]
 
@@ -133,17 +134,22 @@ class SimulatedCamera:
         The run's clock.
     seed
         Same seed, same faults.
+    faults
+        Of the whole laboratory; while the camera is frozen it gives no frames.
     """
 
     dtype = "uint16"
 
-    def __init__(self, spec: CameraSpec, scene: Scene, clock: Clock, seed: int) -> None:
+    def __init__(
+        self, spec: CameraSpec, scene: Scene, clock: Clock, seed: int, faults: Sequence[TimedFault] = ()
+    ) -> None:
         self.name = spec.name
         self.shape = spec.shape
         self._spec = spec
         self._scene = scene
         self._clock = clock
         self._seed = seed
+        self._faults = faults
         self._armed: FrameSpec | None = None
         self._acquisition: _Acquisition | None = None
 
@@ -190,7 +196,7 @@ class SimulatedCamera:
     def next_frame(self, timeout_s: float = 0.0) -> Frame | None:
         """Return the next finished frame, or None when there is none within the timeout."""
         acquisition = self._acquisition
-        if acquisition is None:
+        if acquisition is None or happens(self._faults, "camera", self._now_s()):
             return None
         if timeout_s > 0:
             ready_s = acquisition.ready_s(acquisition.first_kept(self._now_s()))

@@ -22,6 +22,7 @@ from annealscope.simulators.glass import State, load_glass
 from annealscope.simulators.imaging import ImagingScene
 from annealscope.simulators.patterns import PatternScene, PatternSpec
 from annealscope.simulators.ramps import RampAction, refusals
+from annealscope.simulators.temperature import FollowedChip
 from annealscope.simulators.world import World
 from annealscope.simulators.world_spec import WorldSpec
 
@@ -29,6 +30,7 @@ OPTICS_TIME_S = 2.0
 """Time that the lenses take."""
 
 FOCUS_TIME_S = 10.0
+EMISSION_UA = 100.0
 
 
 class SimulatedHolder:
@@ -142,6 +144,8 @@ class SimulatedMicroscope:
             "beam_blanked": Channel("", "1 when the beam is blanked, else 0"),
             "image_shift_y": Channel("nm", "image-beam shift along y"),
             "image_shift_x": Channel("nm", "image-beam shift along x"),
+            "column_valves_open": Channel("", "1 when the column valves are open, else 0"),
+            "emission": Channel("uA", "emission current of the gun"),
         }
 
     def read(self) -> Mapping[str, Reading]:
@@ -152,6 +156,8 @@ class SimulatedMicroscope:
             "beam_blanked": Reading(float(self._world.blanked), now_s),
             "image_shift_y": Reading(y, now_s),
             "image_shift_x": Reading(x, now_s),
+            "column_valves_open": Reading(float(not self._world.suffers("valves", now_s)), now_s),
+            "emission": Reading(0.0 if self._world.suffers("beam", now_s) else EMISSION_UA, now_s),
         }
 
     def safe(self, why: str) -> None:
@@ -237,6 +243,7 @@ def simulated_rig(
     glass: str | Path = "amz4_paper",
     state: State = "as-cast",
     patterns: PatternSpec | None = None,
+    followed: FollowedChip | None = None,
 ) -> SimulatedRig:
     """Make a holder, a microscope and cameras around one specimen.
 
@@ -254,11 +261,15 @@ def simulated_rig(
         What has been done to the specimen before.
     patterns
         What diffraction cameras see; by default a specimen on a heating chip, with the numbers of ``glass``.
+    followed
+        The chip under the specimen, when it is not the simulated holder that heats it.
     """
-    world = World(spec or WorldSpec(), load_glass(glass, state), clock, seed, state)
+    world = World(spec or WorldSpec(), load_glass(glass, state), clock, seed, state, followed)
     patterns = patterns or PatternSpec(numbers=glass)
     cameras = {
-        camera.name: SimulatedCamera(camera, _scene(world, camera, patterns), clock, seed)
+        camera.name: SimulatedCamera(
+            camera, _scene(world, camera, patterns), clock, seed, faults=world.spec.faults
+        )
         for camera in world.spec.cameras
     }
     return SimulatedRig(world, SimulatedHolder(world), SimulatedMicroscope(world), cameras)

@@ -8,6 +8,7 @@ import numpy as np
 from annealscope.simulators.camera_spec import CameraSpec
 from annealscope.simulators.course import ThermalDrift
 from annealscope.simulators.glass import ZERO_DEGC_K
+from annealscope.simulators.timed_faults import TimedFault
 
 Matrix = tuple[tuple[float, float], tuple[float, float]]
 
@@ -87,6 +88,9 @@ class WorldSpec:
     beam_radius_nm: float = 100.0
     thickness: tuple[float, float] = (0.6, 1.0)
     """Of the thinnest and the thickest place, in inelastic mean free paths."""
+
+    faults: tuple[TimedFault, ...] = ()
+    """What goes wrong, and when."""
 
     def __post_init__(self) -> None:
         if not 0 < self.contrast <= 1:

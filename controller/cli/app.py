@@ -31,6 +31,14 @@ Parks = Annotated[
         show_default=False,
     ),
 ]
+Acknowledge = Annotated[
+    str,
+    typer.Option(
+        metavar="WHY",
+        help="Heat again although the guard of the holder has switched the heater off: what was wrong.",
+        show_default=False,
+    ),
+]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON, for programs.")]
 
 
@@ -103,6 +111,7 @@ def run(
         str, typer.Option(metavar="auto|deflate|none", help="Of the hold files.")
     ] = "auto",
     parks: Parks = "auto",
+    acknowledge: Acknowledge = "",
     report: Annotated[bool, typer.Option(help="Write the report at the end.")] = True,
 ) -> None:
     """Carry out a protocol and write the report.
@@ -114,19 +123,20 @@ def run(
     from annealscope.controller.cli import verbs
     from annealscope.controller.session.options import RunOptions
 
-    verbs.run(protocol, rig, RunOptions(out, seed, speed, compression, parks), report)
+    verbs.run(protocol, rig, RunOptions(out, seed, speed, compression, parks, acknowledge), report)
 
 
 @app.command("continue")
 def carry_on(
     folder: RunDir,
     parks: Parks = "auto",
+    acknowledge: Acknowledge = "",
     report: Annotated[bool, typer.Option(help="Write the report at the end.")] = True,
 ) -> None:
-    """Go on with a run that was parked, and write the report."""
+    """Go on with a run that was parked, has failed, or whose program died; and write the report."""
     from annealscope.controller.cli import verbs
 
-    verbs.carry_on(folder, parks, report)
+    verbs.carry_on(folder, parks, acknowledge, report)
 
 
 @app.command()

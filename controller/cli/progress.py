@@ -116,15 +116,16 @@ class TerminalView:
         self._live.start()
 
     def show(self, status: Status) -> None:
-        """Redraw at most ten times a second; a new question rings the bell."""
+        """Redraw at most ten times a second; a new question or alarm rings the bell."""
         self._pace.update(status)
         now_s = time.monotonic()
         if now_s - self._shown_s < REFRESH_S:
             return
         self._shown_s = now_s
-        if status.prompt and status.prompt != self._asked:
+        asked = status.alarm or status.prompt
+        if asked and asked != self._asked:
             self._live.console.bell()
-        self._asked = status.prompt
+        self._asked = asked
         self._live.update(self._drawn(status), refresh=True)
 
     def close(self) -> None:

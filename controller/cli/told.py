@@ -46,9 +46,14 @@ def record(status: Status) -> str:
 def notices(status: Status, folder: Path) -> Iterator[str]:
     """Yield what the operator should know or do now: why the run rests, what is asked, how to go on."""
     resume = f"annealscope resume {folder}"
+    if status.alarm:
+        yield f"ALARM: {status.alarm}"
     if status.state in ("pausing", "paused", "suspended", "parked", "finishing", "aborting"):
         yield with_reason(status.state, status.why)
-    if status.state == "paused":
+    if status.order:
+        yield f"asked of you: {status.order}"
+        yield f"confirm with: {resume}"
+    elif status.state == "paused":
         yield f"go on with: {resume}"
     elif status.state == "suspended":
         yield f"goes on by itself; to go on all the same: {resume}"

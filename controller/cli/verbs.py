@@ -30,7 +30,7 @@ STOP_SIGNALS = ("SIGINT", "SIGTERM", "SIGHUP", "SIGBREAK")
 """Ctrl-C, a polite kill, a terminal that closes, Ctrl-Break on Windows."""
 
 ACCEPTED = {
-    "pause": "accepted; the heater keeps the temperature it has; go on with: annealscope resume {folder}",
+    "pause": "accepted; the heater is to keep its temperature; go on with: annealscope resume {folder}",
     "resume": "accepted",
     "skip": "accepted; the step ends, its files are closed",
     "park": "accepted; the run cools down and ends; then: annealscope continue {folder}",
@@ -132,11 +132,11 @@ def run(protocol_name: str, rig_name: str, options: "RunOptions", with_report: b
     _conduct(folder, partial(carry_out, prepared, replace(options, folder=folder)), with_report)
 
 
-def carry_on(folder: Path, parks: str, with_report: bool) -> None:
-    """Go on with a parked run; exits with the code of its outcome."""
+def carry_on(folder: Path, parks: str, acknowledge: str, with_report: bool) -> None:
+    """Go on with a run; exits with the code of its outcome."""
     from annealscope.controller.session.run import carry_on as go_on
 
-    _conduct(folder, partial(go_on, folder, parks), with_report)
+    _conduct(folder, partial(go_on, folder, parks, tell=typer.echo, acknowledge=acknowledge), with_report)
 
 
 def _conduct(folder: Path, conduct: "Callable[[CommandQueue, Observer], Outcome]", with_report: bool) -> None:

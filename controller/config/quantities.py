@@ -72,11 +72,15 @@ SHARE = Dimension("relative error", "1", {"%": 1e-2}, "3 %")
 RELAXATION_TIMES = Dimension("number of relaxation times", "tau", {"tau": 1}, "10 tau")
 GAIN = Dimension("gain", "counts/e", {"counts/e": 1}, "10 counts/e")
 COUNTS = Dimension("number of counts", "counts", {"counts": 1}, "100 counts")
+DATA = Dimension(
+    "data size", "bytes", {"GiB": 2**30, "GB": 1e9, "MiB": 2**20, "MB": 1e6, "TB": 1e12}, "2 GiB"
+)
+RESISTANCE = Dimension("resistance", "ohm", {"ohm": 1, "kohm": 1e3}, "100 ohm")
 ELECTRONS = Dimension("number of electrons", "e", {"e": 1}, "2 e")
 
 DIMENSIONS = (
     DURATION, TEMPERATURE, DIFFERENCE, RATE, LENGTH, SPEED, PER_LENGTH, DOSE, DOSE_RATE, CURRENT, VOLTAGE,
-    MAGNIFICATION, CAMERA_LENGTH, SHARE, RELAXATION_TIMES, GAIN, COUNTS, ELECTRONS,
+    MAGNIFICATION, CAMERA_LENGTH, SHARE, RELAXATION_TIMES, GAIN, COUNTS, ELECTRONS, RESISTANCE, DATA,
 )  # fmt: skip
 
 _HINTS = {
@@ -228,6 +232,8 @@ Share = Annotated[float, Quantity(SHARE)]
 RelaxationTimes = Annotated[float, Quantity(RELAXATION_TIMES)]
 DosePerNm2 = Annotated[float, Quantity(DOSE)]
 DoseRatePerNm2S = Annotated[float, Quantity(DOSE_RATE)]
+DataBytes = Annotated[float, Quantity(DATA)]
+ResistanceOhm = Annotated[float, Quantity(RESISTANCE)]
 GainCountsPerE = Annotated[float, Quantity(GAIN)]
 Counts = Annotated[float, Quantity(COUNTS, zero=True)]
 Electrons = Annotated[float, Quantity(ELECTRONS, zero=True)]

@@ -1,23 +1,27 @@
 """What stands in the laboratory: holder, microscope, cameras, and what they can bear."""
 
 import math
-from typing import Annotated, Self
+from typing import Annotated, Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import Field, JsonValue, model_validator
 
+from annealscope.controller.config.housekeeping import Housekeeping
 from annealscope.controller.config.model import Choice, Model, SchemaVersion, broken_rule
 from annealscope.controller.config.names import Name
 from annealscope.controller.config.quantities import (
     Counts,
+    DifferenceK,
     DifferenceOrZeroK,
     DoseRatePerNm2S,
     DurationOrZeroS,
+    DurationS,
     Electrons,
     GainCountsPerE,
     LengthNm,
     LengthOrZeroNm,
     PerNm,
     RateKPerS,
+    ResistanceOhm,
     TemperatureK,
     VoltageKV,
 )
@@ -43,11 +47,28 @@ _Setting = Annotated[
 _Actuator = Annotated[str, Choice("image_beam_shift")]
 
 
-class Holder(Model):
-    """The heating holder."""
+class Hosted(Model):
+    """A device that lives in the process of the guard."""
 
     driver: Name
     """Name of the driver."""
+    settings: dict[str, JsonValue] = Field(default_factory=dict)
+    """What the driver is made with: arguments by name."""
+
+
+class Holder(Hosted):
+    """The heating holder."""
+
+    name: Name | None = None
+    """Which of several holders with this driver it is: each has one guard at a time."""
+    set_by: Annotated[Literal["annealscope", "operator"], Choice("annealscope", "operator")] = "annealscope"
+    """Who sets it: the program; or the operator, at a controller of its own, and the program only reads."""
+
+    @model_validator(mode="after")
+    def _has_hands(self) -> Self:
+        if self.set_by == "operator" and self.driver != "simulated":
+            raise broken_rule("`operator` goes with `driver: simulated` only: no other just reads", "set_by")
+        return self
 
 
 class Microscope(Model):
@@ -102,6 +123,17 @@ class CameraConfig(Model):
         return self
 
 
+class Rise(Model):
+    """How well the heater must follow its setpoint."""
+
+    window_s: DurationS = Field(alias="window")
+    """Time in which it has to show."""
+    tolerance_K: DifferenceK = Field(alias="tolerance")
+    """Distance between temperature and setpoint that is nothing unusual, overshoot and lag included."""
+    least_rise_K: DifferenceK = Field(alias="least_rise")
+    """Rise within the window that shows that a heater far below its setpoint does heat."""
+
+
 class Envelope(Model):
     """What the holder can bear, whatever a protocol says."""
 
@@ -111,6 +143,20 @@ class Envelope(Model):
     """Fastest ramp up."""
     max_cooling_rate_K_per_s: RateKPerS = Field(alias="max_cooling_rate")
     """Fastest ramp down."""
+    max_reading_age_s: DurationS = Field(2.0, alias="max_reading_age")
+    """A guard switches off when the newest temperature is older."""
+    resistance_ohm: Annotated[tuple[ResistanceOhm, ResistanceOhm] | None, Field(strict=False)] = Field(
+        None, alias="resistance"
+    )
+    """Lowest and highest resistance of a sound heater, for a holder that measures it."""
+    rise: Rise | None = None
+    """How well the heater must follow its setpoint."""
+
+    @model_validator(mode="after")
+    def _band_is_in_order(self) -> Self:
+        if self.resistance_ohm is not None and not self.resistance_ohm[0] < self.resistance_ohm[1]:
+            raise broken_rule("has to be the lowest and the highest, in this order", "resistance")
+        return self
 
 
 class Ellipse(Model):
@@ -161,6 +207,19 @@ class SimulatedFaults(Model):
     """Probability that a frame is delivered with the pixels of the one before."""
 
 
+class SimulatedFault(Model):
+    """Something that goes wrong in a simulated laboratory, for a while."""
+
+    what: Annotated[
+        Literal["beam", "valves", "camera", "sensor"], Choice("beam", "valves", "camera", "sensor")
+    ]
+    """The gun stops emitting, the column valves close, cameras freeze, or the temperature is no number."""
+    at_s: DurationOrZeroS = Field(alias="at")
+    """When, from the start of the run."""
+    for_s: DurationS = Field(alias="for")
+    """For how long."""
+
+
 class Simulation(Model):
     """The world behind simulated devices."""
 
@@ -182,6 +241,8 @@ class Simulation(Model):
     """Relaxation times that differ from place to place; the same everywhere unless said otherwise."""
     camera_faults: SimulatedFaults | None = None
     """What goes wrong with the cameras; nothing unless said otherwise."""
+    faults: Annotated[tuple[SimulatedFault, ...], Field(strict=False, max_length=1000)] = ()
+    """What else goes wrong, and when."""
 
     @model_validator(mode="after")
     def _overshoots_little(self) -> Self:
@@ -199,6 +260,8 @@ class RigConfig(Model):
     """What the rig is called."""
     holder: Holder
     """The heating holder."""
+    blanker: Hosted | None = None
+    """What the guard of the holder blanks the beam with, when nobody is in charge any more."""
     microscope: Microscope
     """The column."""
     cameras: Annotated[dict[Name, CameraConfig], Field(min_length=1)]
@@ -209,5 +272,7 @@ class RigConfig(Model):
     """What was measured on this microscope."""
     image_shift_owner: Annotated[str, Choice("annealscope", "microscope")] = "annealscope"
     """Who may move the image: only one may."""
+    housekeeping: Housekeeping = Housekeeping()
+    """What is watched while a run goes on, and what has to be done every few hours."""
     simulation: Simulation | None = None
     """For simulated devices: the world behind them."""

@@ -4,6 +4,7 @@ import dataclasses
 
 from annealscope.controller.engine.bench import Bench
 from annealscope.controller.engine.exposures import Exposures
+from annealscope.controller.engine.interrupted import WHY_A_SEGMENT, Interrupted
 from annealscope.controller.engine.preparation import Preparation
 from annealscope.controller.engine.steering import Steering
 from annealscope.controller.engine.suspension import DriftLimit, OutOfBand, Suspension
@@ -11,6 +12,7 @@ from annealscope.controller.engine.task import TICK_STEADY_S, Task
 from annealscope.controller.engine.until import EndWatch, Progress
 from annealscope.controller.planning.values import AcquireStep
 from annealscope.controller.stream.messages import HoldClosed
+from annealscope.drivers.interfaces import DeviceError
 
 RETRY_S = 0.01
 """A frame that is due but not there yet is asked for again after this ..."""
@@ -20,20 +22,32 @@ SAME_K = 0.01
 """Temperatures closer than this are the same."""
 ROUNDING = 1e-9
 """A dose that is planned to reach the limit exactly does not exceed it."""
+TAKEN_UP_LATER = frozenset(("failed", "parked"))
+"""An acquisition that was to be gone on with, and is left before it was for such a reason, still is."""
 
 
 class Acquire(Task):
-    """Prepares where nobody did, opens a hold, moves its frames, steers the image, closes the hold."""
+    """Prepares where nobody did, opens a hold, moves its frames, steers the image, closes the hold.
 
-    def __init__(self, step: AcquireStep) -> None:
+    Parameters
+    ----------
+    step
+        What is to be taken.
+    earlier
+        How far a program was with it that has died: what is left is taken into the same hold.
+    """
+
+    def __init__(self, step: AcquireStep, earlier: Interrupted | None = None) -> None:
         self.step = step
         self.phase = "preparing"
         self.closed: HoldClosed | None = None
         """What the recorder said when the hold was complete on disk."""
         self.opened = False
         """A hold was opened, so a file will come of it."""
-        self._preparation = Preparation(step.setup)
-        self._exposures = Exposures(step)
+        self._earlier = earlier
+        setup = step.setup if earlier is None else dataclasses.replace(step.setup, fresh_region=False)
+        self._preparation = Preparation(setup)
+        self._exposures = Exposures(step, earlier)
         self._steering = Steering(step.drift, self._exposures)
         self._end = EndWatch(step)
         self._pause_asked_s: float | None = None
@@ -79,8 +93,11 @@ class Acquire(Task):
         return [OutOfBand(), DriftLimit(self._steering)]
 
     def start(self, bench: Bench) -> None:
-        """Begin at once what was prepared, else prepare it."""
-        if bench.prepared == self.step.setup.key:
+        """Begin at once what was prepared, else prepare it; close at once what had ended."""
+        ended = self._earlier and (self._earlier.reason or self._why_ended(bench))
+        if ended:
+            self._close(bench, ended)
+        elif bench.prepared == self.step.setup.key:
             self._open(bench)
         else:
             self._preparation.start(bench)
@@ -143,6 +160,7 @@ class Acquire(Task):
     def _open(self, bench: Bench) -> None:
         """Announce the hold and begin, if the region may still see the beam."""
         bench.prepared = None
+        self._check_region(bench)
         if self._dose_is_full(bench, bench.microscope.region().number):
             self._reject(bench)
             return
@@ -151,8 +169,22 @@ class Acquire(Task):
         self._begin_segment(bench)
         self.enter(bench, "acquiring")
 
+    def _check_region(self, bench: Bench) -> None:
+        """Refuse to go on with a hold in another place. Raises DeviceError."""
+        here = bench.microscope.region().number
+        if self._earlier is not None and here != self._earlier.region:
+            raise DeviceError(
+                f"{bench.microscope.name}: {self.step.title} was begun in region {self._earlier.region}, the "
+                f"stage is at region {here}: move it back, then `annealscope continue` goes on; or "
+                "`annealscope repair` closes the acquisition with the frames that it has"
+            )
+
     def _announce(self, bench: Bench) -> None:
-        opening = bench.opening(_as_found(self.step, bench), bench.settled_s, bench.now_s)
+        earlier = self._earlier
+        if earlier is None:
+            opening = bench.opening(_as_found(self.step, bench), bench.settled_s, bench.now_s)
+        else:
+            opening = earlier.opening
         bench.stream.open_hold(opening)
         self.opened = True
         bench.journal.write(
@@ -161,11 +193,14 @@ class Acquire(Task):
             name=opening.name,
             title=opening.title,
             method=opening.method,
-            region=bench.microscope.region().number,
+            region=earlier.region if earlier else bench.microscope.region().number,
             t_settled_s=opening.t_settled_s,
             setpoint_K=opening.setpoint_K,
             frames_planned=opening.frames_planned,
         )
+        if earlier is not None:
+            place = {"segment": opening.segment, "first_seq": opening.first_seq}
+            bench.journal.write("segment", hold=opening.hold, **place, why=WHY_A_SEGMENT)
 
     def _begin_segment(self, bench: Bench) -> None:
         self._exposures.begin(bench)
@@ -189,12 +224,12 @@ class Acquire(Task):
             self._steering.steer(bench)
 
     def _take(self, bench: Bench) -> bool:
-        """Hand the next finished frame on. Raises DeviceError when the camera seems frozen."""
+        """Hand the next finished frame on. Raises DeviceError for one of another form."""
         frame = self._exposures.fetch(bench)
         if frame is None:
             self._exposures.check_overdue(bench)
             return False
-        bench.stream.send(frame, self._steering.shift_at(frame.t_start_s), beam_on=True)
+        bench.stream.send(frame, self._steering.shift_at(frame.t_start_s), beam_on=bench.beam_was_on(frame))
         return True
 
     def _why_ended(self, bench: Bench) -> str | None:
@@ -226,15 +261,18 @@ class Acquire(Task):
         """Stop the camera, and take the frames that were finished before."""
         self._exposures.end(bench)
         while (frame := self._exposures.fetch(bench)) is not None:
-            bench.stream.send(frame, self._steering.shift_at(frame.t_start_s), beam_on=True)
+            bench.stream.send(
+                frame, self._steering.shift_at(frame.t_start_s), beam_on=bench.beam_was_on(frame)
+            )
 
     # ------------------------------------------------------------------ closing
 
     def _close(self, bench: Bench, reason: str) -> None:
         self._reason = reason
         if not self.opened:
-            self.enter(bench, "closing")
+            self._close_unopened(bench, reason)
             return
+        self._note_end(bench, reason)
         try:
             self._halt(bench)
         finally:  # of a camera that has failed, too: what was recorded gets its file
@@ -242,12 +280,24 @@ class Acquire(Task):
             self.enter(bench, "closing")
         self._exposures.note_dose(bench)
 
+    def _note_end(self, bench: Bench, reason: str) -> None:
+        bench.journal.write("closing", hold=self.step.hold, frames=self.frames, reason=reason)
+
+    def _close_unopened(self, bench: Bench, reason: str) -> None:
+        """Nothing was taken here; what a program took that has died gets its file."""
+        if self._earlier is not None and reason not in TAKEN_UP_LATER:
+            self._announce(bench)
+            self._note_end(bench, reason)
+            bench.stream.close_hold(reason)
+            self._exposures.note_dose(bench)
+        self.enter(bench, "closing")
+
     def _is_closed(self, bench: Bench) -> bool:
         if not self.opened or self.closed is not None:
             return True
         closed = bench.stream.closed_hold(self.step.hold)
-        if closed is None:
-            return False
+        if closed is None:  # when nothing is recorded any more, no file will come: the logs have the frames
+            return bench.stream.failure() is not None
         self.closed = closed
         bench.journal.write(
             "hold_closed",

@@ -1,17 +1,19 @@
 """What is being done, what comes next, and which files are still being closed."""
 
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from dataclasses import replace
 
 from annealscope.controller.engine.acquire import Acquire
-from annealscope.controller.engine.bench import Bench
+from annealscope.controller.engine.bench import Bench, Outlook
 from annealscope.controller.engine.entries import Entry, Way, entry_of
+from annealscope.controller.engine.interrupted import Interrupted
 from annealscope.controller.engine.ports import NextTask
 from annealscope.controller.engine.ramps import ChangeTemperature, CoolDown
 from annealscope.controller.engine.suspension import Suspension
 from annealscope.controller.engine.waits import Wait
 from annealscope.controller.planning.sessions import sessions_of
-from annealscope.controller.planning.values import CoolStep, ParkStep, Plan, RampStep
+from annealscope.controller.planning.values import AcquireStep, CoolStep, ParkStep, Plan, RampStep
 from annealscope.controller.stream.messages import HoldClosed
 
 _CHANGING = (RampStep, CoolStep, ParkStep)
@@ -26,13 +28,18 @@ class Agenda:
     plan
         The plan.
     start_at
-        Index of its first step: 0, or where a run goes on that was parked.
+        Index of its first step: 0, or where a run goes on.
+    earlier
+        The acquisition that this step is, when it was under way already.
     """
 
-    def __init__(self, plan: Plan, start_at: int = 0) -> None:
+    def __init__(self, plan: Plan, start_at: int = 0, earlier: Interrupted | None = None) -> None:
         self._plan = plan
-        self._queue = deque(entry_of(step) for step in plan.steps[start_at:])
-        self._tasks = tuple(task for session in sessions_of(plan) for task in session.tasks)
+        self._earlier = earlier
+        self._queue = deque(self._entries(start_at))
+        self._tasks = tuple(
+            (session.t_start_s + task.t_s, task) for session in sessions_of(plan) for task in session.tasks
+        )
         self.current: Entry | None = None
         self.guards: list[Suspension] = []
         """What may suspend the current step."""
@@ -59,6 +66,25 @@ class Agenda:
     def steady(self) -> bool:
         """Say whether the temperature is meant to be constant."""
         return self.current is None or self.current.task.steady
+
+    @property
+    def outlook(self) -> Outlook:
+        """What the guards of the run should know of the step that goes on or comes next."""
+        begins = self.current is None and bool(self._queue)
+        task = self._queue[0].task if begins else self.current.task if self.current is not None else None
+        if not isinstance(task, Acquire):
+            return Outlook(task is not None and task.steady, task is not None and task.exposing)
+        lasts_s = task.step.frames * task.step.period_s
+        return Outlook(True, task.phase != "closing", lasts_s if begins else 0.0)
+
+    def bytes_to_come(self) -> int:
+        """Return the space still needed: for frames to come, the log of the largest hold, a tenth more."""
+        sizes = {hold.hold: hold.bytes for hold in self._plan.holds}
+        entries = [self.current, *self._queue] if self.current is not None else [*self._queue]
+        tasks = [entry.task for entry in entries if isinstance(entry.task, Acquire)]
+        ahead = [sizes.get(task.step.hold, 0) * (1.0 - task.frames / task.step.frames) for task in tasks]
+        largest = max((sizes.get(task.step.hold, 0) for task in tasks), default=0)
+        return round(1.1 * (sum(ahead) + largest))
 
     @property
     def empty(self) -> bool:
@@ -142,7 +168,16 @@ class Agenda:
 
     def rewind_to(self, index: int) -> None:
         """Go on with the plan from a step on."""
-        self.replace(entry_of(step) for step in self._plan.steps[index:])
+        self.replace(self._entries(index))
+
+    def _entries(self, index: int) -> Iterator[Entry]:
+        """Yield the plan from a step on; frames that an acquisition has already are not taken again."""
+        for planned in self._plan.steps[index:]:
+            entry, earlier = entry_of(planned), self._earlier
+            step = planned.step
+            if earlier is not None and isinstance(step, AcquireStep) and step.hold == earlier.opening.hold:
+                entry = replace(entry, task=Acquire(step, earlier))
+            yield entry
 
     def _file(self, acquisition: Acquire) -> None:
         self.frames_before += acquisition.frames
@@ -171,8 +206,8 @@ class Agenda:
     def _next_task(self, index: int, now_s: float) -> NextTask | None:
         """What the operator has to do after this step, when the plan goes on from here without delay."""
         parks = index < self.steps and isinstance(self._plan.steps[index].step, ParkStep)
-        for task in self._tasks:
+        for t_s, task in self._tasks:
             if task.step > index + 1 and not parks:  # nobody knows when the next day begins
-                ahead_s = self._plan.steps[task.step - 1].t_start_s - self._plan.steps[index].t_start_s
+                ahead_s = t_s - self._plan.steps[index].t_start_s
                 return NextTask("; ".join((task.message, *task.checklist)), now_s + ahead_s)
         return None

@@ -1,29 +1,34 @@
 """What commands and suspensions do to a run: every change of its state between start and end."""
 
 import math
-from dataclasses import dataclass
 
 from annealscope.controller.engine.agenda import Agenda
 from annealscope.controller.engine.bench import Bench
 from annealscope.controller.engine.commands import Answer, Command, Request
 from annealscope.controller.engine.entries import Entry, Way
 from annealscope.controller.engine.guards import Trip, Tripped
+from annealscope.controller.engine.house import Finding, House
 from annealscope.controller.engine.machine import RunMachine, RunState, Trigger
+from annealscope.controller.engine.orders import Orders
 from annealscope.controller.engine.outcome import Outcome
 from annealscope.controller.engine.park import COOL_K, Park
-from annealscope.controller.engine.ramps import ComeBack, SafeCoolDown, WayBack
-from annealscope.controller.engine.suspension import OutOfBand, Suspension
+from annealscope.controller.engine.ramps import ComeBack, SafeCoolDown, WayBack, count_as_settled
+from annealscope.controller.engine.rest import Halt, Rest
 from annealscope.controller.errors import ExitCode
 from annealscope.controller.units import to_celsius
 
-_GOING = frozenset((RunState.RUNNING, RunState.PAUSING, RunState.PAUSED, RunState.SUSPENDED))
-_BEFORE_THE_END = _GOING | {RunState.ARMING, RunState.PARKED}
+ALL_DONE = "all steps are done"
+"""Why a run finishes that nobody has ended."""
+
+GOING = frozenset((RunState.RUNNING, RunState.PAUSING, RunState.PAUSED, RunState.SUSPENDED))
+"""States in which the plan goes on, or rests and will go on: the guards of the run are asked."""
+_BEFORE_THE_END = GOING | {RunState.ARMING, RunState.PARKED}
 
 SENSE: dict[Command, frozenset[RunState]] = {
     Command.PAUSE: frozenset((RunState.RUNNING, RunState.PAUSING, RunState.SUSPENDED)),
-    Command.RESUME: _GOING | {RunState.PARKED},
-    Command.SKIP: _GOING,
-    Command.PARK: _GOING,
+    Command.RESUME: GOING | {RunState.PARKED},
+    Command.SKIP: GOING,
+    Command.PARK: GOING,
     Command.STOP: _BEFORE_THE_END,
     Command.ABORT: _BEFORE_THE_END | {RunState.FINISHING},
     Command.EMERGENCY: frozenset(RunState) - {RunState.ENDED, RunState.FAULTED},
@@ -31,27 +36,22 @@ SENSE: dict[Command, frozenset[RunState]] = {
 """The states in which a command makes sense; more conditions in `Conduct.refusal`."""
 
 
-@dataclass(frozen=True)
-class Halt:
-    """Why a run rests, or is about to."""
-
-    why: str
-    guard: Suspension | None = None
-    """What lets it go on; None: the operator."""
-
-
 class Conduct:
     """Obeys commands, suspends and resumes, winds up: one method for each line of the command table."""
 
-    def __init__(self, bench: Bench, machine: RunMachine, agenda: Agenda) -> None:
+    def __init__(self, bench: Bench, machine: RunMachine, agenda: Agenda, house: House) -> None:
         self._bench = bench
+        self._house = house
         self._machine = machine
         self._agenda = agenda
-        self._halt: Halt | None = None
+        self._rest = Rest(bench, machine, agenda, house, self.enter)
         self._wake_s: float | None = None
         """When the night of a park is over; None: when somebody continues the run."""
         self._back: WayBack | None = None
         """From a park to the hold that it left in its middle."""
+        self._wake_by_itself = True
+        """After a simulated night; a park that a guard has asked for needs somebody to see to it."""
+        self.orders = Orders(bench)
         self.outcome = Outcome("success", "the protocol was carried out to its end", ExitCode.OK)
         self.why = ""
         """Why the run is in its state."""
@@ -76,9 +76,11 @@ class Conduct:
     def refusal(self, command: Command) -> str:
         """Say why a command makes no sense now; empty when it does."""
         state = self._machine.state
+        if command is Command.RESUME and self.orders.standing:
+            return ""
         if state not in SENSE[command]:
             return f"cannot {command.value} a run that is {state.value}"
-        if command is Command.PAUSE and state is RunState.PAUSING and self._suspending is None:
+        if command is Command.PAUSE and state is RunState.PAUSING and self._rest.guard is None:
             return "the run is pausing already"
         if command is Command.RESUME and state is RunState.RUNNING and not self._question:
             return "the run is not paused, and nothing is asked"
@@ -92,7 +94,7 @@ class Conduct:
         by = f"by the operator ({request.source})"
         match request.command:
             case Command.PAUSE:
-                self._pause(f"paused {by}")
+                self._rest.pause(f"paused {by}")
             case Command.RESUME:
                 self._resume(request.source)
             case Command.SKIP:
@@ -117,24 +119,32 @@ class Conduct:
         current = self._agenda.current
         return current is not None and isinstance(current.task, Park)
 
-    @property
-    def _suspending(self) -> Suspension | None:
-        return self._halt.guard if self._halt is not None else None
-
-    # ------------------------------------------------------------------ rest
-
-    def _pause(self, why: str) -> None:
-        state = self._machine.state
-        if state is RunState.SUSPENDED:
-            self._halt = Halt(why)
-            self.enter(Trigger.PAUSE, why)
-        elif state is RunState.PAUSING:  # by a guard: now the operator decides when it goes on
-            self._halt = Halt(why)
-        else:
-            self._come_to_rest(Halt(why))
+    # ------------------------------------------------------------------ guards
 
     def watch_over(self) -> None:
-        """Suspend the current step when one of its guards says so."""
+        """Do what the guards say: those of the whole run, then those of the current step while it exposes."""
+        self._bench.outlook = self._agenda.outlook
+        found = self._house.tripped(self._bench)
+        if found is not None:
+            self._act(found)
+        elif self._machine.state is RunState.RUNNING:
+            self._watch_over_step()
+
+    def _act(self, found: Finding) -> None:
+        """Rest, park or stop; a run that rests already is suspended when it is to go on."""
+        rests_already = found.action == "suspend" and self._machine.state is not RunState.RUNNING
+        if rests_already or (found.action == "park" and self._parking):
+            return
+        self._house.note(self._bench, found)
+        if found.action == "stop":
+            self.stop(found.message, found.guard.exit_code)
+        elif found.action == "park":
+            self._wake_by_itself = False
+            self._park(found.message)
+        else:
+            self._rest.begin(Halt(found.message, found.guard))
+
+    def _watch_over_step(self) -> None:
         current = self._agenda.current
         if current is None or not current.task.exposing:
             return
@@ -142,85 +152,43 @@ class Conduct:
             message = guard.check(self._bench)
             if message is not None:
                 self._bench.journal.write("guard", guard=guard.name, message=message, action="suspended")
-                self._come_to_rest(Halt(message, guard))
+                self._rest.begin(Halt(message, guard))
                 return
-
-    def _come_to_rest(self, halt: Halt) -> None:
-        self._halt = halt
-        self.enter(Trigger.HALT, halt.why)
-        if self._agenda.current is not None:
-            self._agenda.current.task.pause(self._bench)
-        self.rest_at_boundary()
 
     def rest_at_boundary(self) -> None:
         """Complete a pause or a suspension when everything has reached its boundary."""
-        current, halt = self._agenda.current, self._halt
-        if halt is None or (current is not None and not current.task.at_rest):
-            return
-        self._bench.microscope.blank(True)
-        if halt.guard is None:
-            self.enter(Trigger.PAUSE, halt.why)
-        else:
-            halt.guard.begin(self._bench)
-            self.enter(Trigger.SUSPEND, halt.why)
+        self._rest.at_boundary()
 
     def end_suspension(self) -> None:
         """Go on when the guard that suspended the run says so."""
-        guard = self._suspending
-        if guard is not None and guard.cleared(self._bench):
-            self._go_on(f"{guard.name}: cleared")
+        self.why = self._rest.end_suspension() or self.why
 
     def _resume(self, source: str) -> None:
         state, current = self._machine.state, self._agenda.current
-        if state is RunState.RUNNING and current is not None:
+        if self.orders.standing:
+            self.orders.obeyed(source)
+        elif state is RunState.RUNNING and current is not None:
             current.task.answer(self._bench, source)
         elif state is RunState.PARKED:
             self.wake(f"by the operator ({source})")
-        elif state is RunState.PAUSED and self._has_left_band():
-            self._halt = Halt("settles before it goes on", OutOfBand())
-            self.rest_at_boundary()
         else:
-            self._overrule()
-            self._go_on(f"resumed by the operator ({source})")
-
-    def _has_left_band(self) -> bool:
-        """Say whether frames would go on at a temperature that is not the one of their hold."""
-        acquisition = self._agenda.acquisition
-        return acquisition is not None and acquisition.phase == "acquiring" and not self._bench.in_band
-
-    def _overrule(self) -> None:
-        """The operator knows better than a guard: it has no say any more in this step."""
-        if self._suspending in self._agenda.guards:
-            self._agenda.guards = [one for one in self._agenda.guards if one is not self._suspending]
-
-    def _go_on(self, why: str) -> None:
-        rested = self._halt.why if self._halt is not None else why
-        self._halt = None
-        self.enter(Trigger.RESUME, why)
-        if self._agenda.current is not None:
-            self._agenda.current.task.resume(self._bench, rested)
+            self._rest.resume(source)
 
     # ------------------------------------------------------------------ leaving steps
 
     def _skip(self, why: str) -> None:
         """End the step; it is over when its files are closed."""
-        self._leave_rest(why)
+        self._rest.leave(why)
         current = self._agenda.current
         if current is not None:
             current.task.stop(self._bench, "truncated")
-
-    def _leave_rest(self, why: str) -> None:
-        """Go on without what rests: it is about to be left."""
-        self._halt = None
-        if self._machine.state is not RunState.RUNNING:
-            self.enter(Trigger.RESUME, why)
 
     def _park(self, why: str) -> None:
         """Leave the present step for another day, and go down by the planned way."""
         index = self._agenda.next_index
         back = self._way_back(index)
         way = self._agenda.planned_way() or self._safe_way()
-        self._leave_rest(why)
+        self._rest.leave(why)
         self._agenda.leave(self._bench, "parked")
         self._agenda.rewind_to(index)
         park = Park(way.target_K, way.rate_K_per_s, back)
@@ -245,7 +213,8 @@ class Conduct:
     def _wind_up(self, trigger: Trigger, outcome: Outcome, way: Way) -> None:
         """Leave the plan: cool down, and wait for the file of an acquisition that was open."""
         self.enter(trigger, outcome.why)
-        self._halt = None
+        self._rest.forget()
+        self.orders.hurry()
         self.outcome = outcome
         self._agenda.leave(self._bench, outcome.outcome)
         self._bench.microscope.blank(True)
@@ -254,12 +223,13 @@ class Conduct:
     def out_of_steps(self) -> None:
         """Cool down when that is not done yet; then switch off and end, when all files are closed."""
         if self._machine.state is RunState.RUNNING:
-            self.enter(Trigger.FINISH, "all steps are done")
+            self.enter(Trigger.FINISH, ALL_DONE)
             self._agenda.replace(self._cool_down(self._safe_way()))
         elif self._agenda.collect(self._bench):
             self._bench.holder.switch_off()
             self._bench.microscope.blank(True)
-            self.enter(Trigger.END, "the heater is off and the beam blanked")
+            if not self.orders.standing:
+                self.enter(Trigger.END, "the heater is off and the beam blanked")
 
     def _safe_way(self) -> Way:
         safe = self._bench.plan.safe
@@ -289,7 +259,8 @@ class Conduct:
             rate_K_per_s=back.rate_K_per_s if back else None,
             age_s=round(back.age_s, 3) if back else None,
         )
-        self._wake_s = None if night_s is None else self._bench.now_s + night_s
+        wakes = night_s is not None and self._wake_by_itself
+        self._wake_s = self._bench.now_s + (night_s or 0.0) if wakes else None
         self.enter(Trigger.PARK, "the heater is off and the beam blanked")
         self.sleep_on()
 
@@ -307,14 +278,17 @@ class Conduct:
     def wake(self, why: str) -> None:
         """Go on after a park."""
         self.enter(Trigger.RESUME, why)
+        self._wake_by_itself = True
+        self._house.start(self._bench)
         self.come_back(self._back)
 
     def come_back(self, back: WayBack | None) -> None:
-        """Go back to the hold that was left in its middle, unless the holder has its temperature."""
+        """Go back to the hold that was left in its middle, unless the holder was left at its temperature."""
         if back is None:
             return
-        if abs(self._bench.setpoint_K - back.target_K) <= COOL_K:
-            self._bench.settled_s = self._bench.now_s - back.age_s
+        if back.left_s is None and back.is_there(self._bench.setpoint_K):
+            self._bench.target_K = back.target_K
+            count_as_settled(self._bench, back.age_s)
             return
         label = f"back to {to_celsius(back.target_K):.0f} °C"
         self._agenda.insert([Entry(ComeBack(back), label, self._agenda.next_index, "back", "ramp")])

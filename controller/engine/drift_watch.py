@@ -148,7 +148,7 @@ class DriftWatch(Task):
             self._starts_s[frame.seq] = frame.t_start_s
             if len(self._starts_s) > STARTS_KEPT:
                 del self._starts_s[next(iter(self._starts_s))]
-            bench.stream.send(frame, bench.microscope.image_shift_nm(), beam_on=True)
+            bench.stream.send(frame, bench.microscope.image_shift_nm(), beam_on=bench.beam_was_on(frame))
         else:
             self._exposures.check_overdue(bench)
         self._measure(bench)

@@ -4,14 +4,13 @@ import math
 from dataclasses import replace
 
 from annealscope.controller.engine.bench import Bench
+from annealscope.controller.engine.interrupted import Interrupted
 from annealscope.controller.planning.dose import Dose
 from annealscope.controller.planning.values import AcquireStep
 from annealscope.drivers.interfaces import Camera, DeviceError, Frame, FrameSpec
 
 KEEP_CLEAR = 0.1
 """The last share of a pause, in which the image is left alone: the next exposure may begin a little early."""
-FROZEN_PERIODS = 5
-"""So many periods without a frame that was due are a fault of the camera."""
 INSTANT_S = 1e-6
 """Two times on the frame grid closer than this are the same."""
 
@@ -21,27 +20,34 @@ class Exposures:
 
     Frames are numbered through all segments. A frame that comes a second time is dropped; one that does not
     come is counted as lost when a later one shows it, or when the acquisition would be over.
+
+    Parameters
+    ----------
+    step
+        The acquisition.
+    earlier
+        How far a program was with it that has died.
     """
 
-    def __init__(self, step: AcquireStep) -> None:
+    def __init__(self, step: AcquireStep, earlier: Interrupted | None = None) -> None:
         self._step = step
         self._positions = scan_positions(step)
-        self.frames = 0
+        self.frames = earlier.opening.first_seq if earlier else 0
         """Frames so far, lost ones included."""
-        self.lost = 0
-        self.segment = 0
-        self.region = 0
+        self.lost = earlier.lost if earlier else 0
+        self.segment = earlier.opening.segment if earlier else 0
+        self.region = earlier.region if earlier else 0
         """Number of the region under the beam."""
         self.running = False
         self.last_start_s = 0.0
         """Start of the newest exposure that was fetched; before the first of a segment: of that one."""
-        self._base = 0
+        self._base = self.frames
         """Number of the first frame of the segment."""
         self._start_s = 0.0
         """Of the segment."""
         self._beam_counted_s = 0.0
         """Up to when the beam has been counted."""
-        self._ran_s = 0.0
+        self._ran_s = earlier.ran_s if earlier else 0.0
         """In earlier segments."""
 
     @property
@@ -75,6 +81,7 @@ class Exposures:
         """Begin a segment: unblank, start the camera that was armed."""
         self.region = bench.microscope.region().number
         self._base = self.frames
+        bench.look.begin(self._step.camera, first=self.frames == 0)
         bench.microscope.blank(False)
         self._start_s = self.last_start_s = self._beam_counted_s = bench.now_s
         self._camera(bench).start()
@@ -86,6 +93,7 @@ class Exposures:
             return
         self._camera(bench).stop()
         bench.microscope.blank(True)
+        bench.look.end()
         self._ran_s = self.running_s(bench.now_s)
         self.running = False
         self._count_beam(bench)
@@ -96,6 +104,7 @@ class Exposures:
             frame = self._camera(bench).next_frame(0.0)
             if frame is None:
                 return None
+            check_form(frame, self._camera(bench))
             seq = self._base + frame.seq
             if seq >= self.frames:
                 return self._taken(bench, frame, seq)
@@ -112,18 +121,18 @@ class Exposures:
         if self.complete:
             return None
         self.frames += 1
+        bench.look.see(frame, bench.dark_counts.get(self._step.camera, 0.0))
         self._count_exposures(bench, before + 1)
         return replace(frame, seq=seq, lost_before=before)
 
     def check_overdue(self, bench: Bench) -> None:
-        """Give up the last frames when they do not come. Raises DeviceError when the camera seems frozen."""
+        """Give up the last frames when they do not come; note how late a frame is that should be there."""
         late_s = bench.now_s - self.due_s()
         if late_s > self._step.period_s and self.frames and bench.now_s > self._all_over_s():
             self.lost += self.planned - self.frames
             self.frames = self.planned
-        elif late_s > FROZEN_PERIODS * self._step.period_s:
-            message = f"no frame {self.frames}, {late_s:.1f} s after the end of its exposure; is it frozen?"
-            raise DeviceError(f"{self._camera(bench).name}: {message}")
+        else:
+            bench.look.overdue_periods = max(0.0, late_s / self._step.period_s)
 
     def _all_over_s(self) -> float:
         """A period after the end of the last exposure that was planned."""
@@ -159,6 +168,7 @@ class Exposures:
             "dose",
             region=self.region,
             hold=self._step.hold,
+            frames=self.frames,
             exposed_per_nm2=dose.exposed_per_nm2,
             beam_on_per_nm2=dose.beam_on_per_nm2,
         )
@@ -176,6 +186,15 @@ class Exposures:
         if self._step.beam_in_pause:
             since_s, self._beam_counted_s = self._beam_counted_s, bench.now_s
             bench.doses.beam(self.region, self._step.dose_rate_per_nm2_s, since_s, self._beam_counted_s)
+
+
+def check_form(frame: Frame, camera: Camera) -> None:
+    """Raise DeviceError for a frame that is not what its camera is said to give: nothing could read it."""
+    if frame.data.shape != camera.shape or frame.data.dtype != camera.dtype:
+        raise DeviceError(
+            f"{camera.name}: frame {frame.seq} has shape {frame.data.shape} and type {frame.data.dtype}, "
+            f"{camera.shape} and {camera.dtype} were announced; check binning and mode of the camera"
+        )
 
 
 def scan_positions(step: AcquireStep) -> tuple[tuple[float, float], ...]:

@@ -1,7 +1,6 @@
-"""Conditions that end a run: levels, checked on every tick, so one already true at the start trips too."""
+"""What ends a run at once: a level, checked on every tick, so one already true at the start trips too."""
 
 import math
-from collections.abc import Callable
 from dataclasses import dataclass
 
 from annealscope.controller.errors import ExitCode, RunError
@@ -49,16 +48,3 @@ class TemperatureGuard:
     @staticmethod
     def _trip(message: str) -> Trip:
         return Trip("temperature", message, ExitCode.SAFETY)
-
-
-@dataclass(frozen=True)
-class RecorderGuard:
-    """Frames that nobody records are not worth the dose."""
-
-    failure: Callable[[], str | None]
-    """Says why recording has ended, or None while it goes on."""
-
-    def check(self) -> Trip | None:
-        """Return a trip, or None."""
-        why = self.failure()
-        return None if why is None else Trip("recorder", why, ExitCode.INCOMPLETE)

@@ -49,17 +49,21 @@ class Park(Task):
 
     def tick(self, bench: Bench) -> bool:
         """Return True when the heater is off."""
-        if self._stopped:
-            return True
         if self._cooling and not self._way.tick(bench):
             return False
-        bench.holder.switch_off()
-        bench.target_K = math.nan
-        return True
+        self._cooling = False
+        if not self._stopped:
+            bench.holder.switch_off()
+            bench.target_K = math.nan
+        return not bench.order
 
     def next_event_s(self, bench: Bench) -> float | None:
         """As on the way down."""
         return self._way.next_event_s(bench)
+
+    def shows(self, bench: Bench) -> bool:
+        """As on the way down; that the heater is off shows nowhere."""
+        return self._cooling and self._way.shows(bench)
 
     def pause(self, bench: Bench) -> None:
         """Stop on the way down."""

@@ -29,6 +29,9 @@ class FrameStream(Protocol):
     def ready(self) -> bool:
         """Say whether the next exposure may begin (in a rehearsal it waits for drift row and recorder)."""
 
+    def backlog(self) -> float:
+        """Return which share of the frames that may wait for the disk does; 0 when frames wait for it."""
+
     def newest_drift(self) -> DriftRow | None:
         """Return the newest drift measurement of the open hold; None while the analyst is away."""
 
@@ -92,6 +95,10 @@ class Status:
     sigma_tau_s: float | None = None
     prompt: str = ""
     """What the operator is asked for now."""
+    order: str = ""
+    """The same, when it is to be done at a holder that only the operator can set; asked in any state."""
+    alarm: str = ""
+    """Why somebody has to come now: such an order was not confirmed in time, or is one of safety."""
     next_task: NextTask | None = None
     step_from_s: float = 0.0
     """When the step begins by the plan: unlike ``t_s`` this counts no nights and no delays."""

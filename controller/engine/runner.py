@@ -1,22 +1,33 @@
 """The loop of a run: commands, devices, guards, the step's turn, sleep."""
 
 import time
+from collections.abc import Sequence
 from contextlib import suppress
 
 from annealscope.controller.engine.agenda import Agenda
 from annealscope.controller.engine.bench import Bench
 from annealscope.controller.engine.commands import CommandQueue
-from annealscope.controller.engine.conduct import Conduct
-from annealscope.controller.engine.guards import RecorderGuard, TemperatureGuard, Trip, Tripped
+from annealscope.controller.engine.conduct import GOING, Conduct
+from annealscope.controller.engine.guards import TemperatureGuard, Tripped
+from annealscope.controller.engine.house import House, RunGuard
+from annealscope.controller.engine.interrupted import Interrupted
+from annealscope.controller.engine.lapse import Lapse, go_on_down
 from annealscope.controller.engine.machine import RunMachine, RunState, Trigger
-from annealscope.controller.engine.outcome import Outcome, PlannedEnd, safe_all, with_records_checked
+from annealscope.controller.engine.outcome import (
+    Outcome,
+    PlannedEnd,
+    safe_all,
+    with_heater_checked,
+    with_records_checked,
+)
 from annealscope.controller.engine.park import NIGHT_TICK_S, Park
 from annealscope.controller.engine.ports import Observer
 from annealscope.controller.engine.ramps import WayBack
 from annealscope.controller.engine.snapshot import snapshot
+from annealscope.controller.engine.standing import standing_guards
 from annealscope.controller.engine.task import TICK_STEADY_S
 from annealscope.controller.errors import ExitCode, RunError
-from annealscope.drivers.interfaces import DeviceError
+from annealscope.drivers.interfaces import DeviceError, HeaterTripped
 
 WAIT_FOR_STREAM_S = 0.05
 CLOSE_WITHIN_S = 60.0
@@ -35,10 +46,13 @@ class Engine:
     observer
         Called with a snapshot after every turn.
     start_at
-        Index of the first step: 0, or where a run goes on that was parked.
+        Index of the first step: 0, or where a run goes on.
     back
-        The way back to the hold that was left in its middle then, if one was; both are in the journal (kind
-        ``parked``).
+        The way back to the hold that was left in its middle then, if one was.
+    earlier
+        The acquisition that the first step is, when it was under way already.
+    watchers
+        Guards of the whole run, beside those that every run has.
     """
 
     def __init__(
@@ -48,25 +62,34 @@ class Engine:
         observer: Observer,
         start_at: int = 0,
         back: WayBack | None = None,
+        earlier: Interrupted | None = None,
+        watchers: Sequence[RunGuard] = (),
     ) -> None:
         self._bench = bench
         self._commands = commands
         self._observer: Observer | None = observer
         self._back = back
         self._machine = RunMachine()
-        self._agenda = Agenda(bench.plan, start_at)
-        self._conduct = Conduct(bench, self._machine, self._agenda)
+        self._agenda = Agenda(bench.plan, start_at, earlier)
+        self._house = House((Lapse(), *standing_guards(bench, self._agenda.bytes_to_come), *watchers))
+        self._conduct = Conduct(bench, self._machine, self._agenda, self._house)
         self._temperature_guard = TemperatureGuard(bench.plan.max_temperature_K)
-        self._recorder_guard = RecorderGuard(bench.stream.failure)
+        self._unrecorded = False
+        """The journal cannot be written, and the run is being ended because of it."""
 
     def run(self) -> Outcome:
         """Run to the end; when this returns or raises, the heater is off and the beam blanked."""
         try:
             self._arm()
             while not self._machine.over:
-                self._turn()
+                try:
+                    self._turn()
+                except OSError as error:
+                    self._end_unrecorded(error)
         except Tripped as trip:
             self._fault(trip.guard, str(trip), trip.exit_code)
+        except HeaterTripped as trip:
+            self._fault("heater", str(trip), ExitCode.SAFETY)
         except DeviceError as error:
             self._fault("device", str(error), ExitCode.DEVICE)
         except RunError as error:
@@ -80,11 +103,22 @@ class Engine:
             self._end()
         return self._conduct.outcome
 
+    def _end_unrecorded(self, error: OSError) -> None:
+        """Go down as planned although nobody can write about it. Raises the error when it did not help."""
+        if self._unrecorded:
+            raise error
+        self._unrecorded = True
+        self._bench.journal.give_up()
+        self._conduct.stop(f"the run cannot be recorded any more: {error}", ExitCode.INCOMPLETE)
+
     def _end(self) -> None:
         for device in self._bench.devices:
             with suppress(Exception):
                 device.close()
-        self._conduct.outcome = outcome = with_records_checked(self._conduct.outcome, self._agenda.closed)
+        outcome = with_records_checked(
+            self._conduct.outcome, self._agenda.closed, self._bench.stream.failure()
+        )
+        self._conduct.outcome = outcome = with_heater_checked(outcome, self._conduct.orders.standing)
         self._note("run_ended", outcome=outcome.outcome, why=outcome.why, exit_code=int(outcome.exit_code))
 
     def _note(self, kind: str, **fields: object) -> None:
@@ -103,6 +137,7 @@ class Engine:
         bench.settled_s = bench.now_s
         bench.read(steady=True)
         self._conduct.enter(Trigger.START, "the protocol begins")
+        self._house.start(bench)
         self._conduct.come_back(self._back)
 
     def _turn(self) -> None:
@@ -111,21 +146,26 @@ class Engine:
             self._conduct.obey(request)
         self._bench.stream.wait(0.0)
         self._bench.read(steady=self._agenda.steady)
-        trip = self._tripped()
+        trip = self._temperature_guard.check(self._bench.temperature, self._bench.read_s)
         if trip is not None:
             raise Tripped(trip)
+        current = self._agenda.current
+        self._conduct.orders.watch(current.task if current is not None else None)
         self._advance()
         self._show()
         self._sleep()
 
-    def _tripped(self) -> Trip | None:
-        bench = self._bench
-        return self._temperature_guard.check(bench.temperature, bench.read_s) or self._recorder_guard.check()
-
     def _advance(self) -> None:
         """Do what the state of the run asks for."""
         self._agenda.collect(self._bench)
-        match self._machine.state:
+        state = self._machine.state
+        if state in GOING:
+            self._conduct.watch_over()
+        elif self._bench.lapse:
+            go_on_down(self._bench, self._agenda.current.task if self._agenda.current is not None else None)
+        if self._machine.state is not state:
+            return
+        match state:
             case RunState.PAUSED:
                 return
             case RunState.SUSPENDED:
@@ -136,10 +176,6 @@ class Engine:
                 self._step_forward()
                 if self._machine.state is RunState.PAUSING:
                     self._conduct.rest_at_boundary()
-            case RunState.RUNNING:
-                self._conduct.watch_over()
-                if self._machine.state is RunState.RUNNING:
-                    self._step_forward()
             case _:
                 self._step_forward()
 
@@ -187,6 +223,8 @@ class Engine:
                 return now_s + NIGHT_TICK_S if self._agenda.collect(self._bench) else None
         if current is not None:
             return current.task.next_event_s(self._bench)
+        if self._conduct.orders.standing:
+            return now_s + TICK_STEADY_S
         waiting = self._agenda.empty and not self._agenda.collect(self._bench)
         return None if waiting or self._agenda.held_up else now_s
 
@@ -197,6 +235,8 @@ class Engine:
             return
         safe_all(self._bench.devices, message)
         self._note("guard", guard=guard, message=message, action="every device made safe")
+        if self._conduct.orders.standing:
+            self._note("guard", guard="holder", message=self._conduct.orders.standing, action="alarm")
         self._conduct.outcome = Outcome("failed", message, exit_code)
         self._note("state", state=self._machine.fire(Trigger.FAULT).value, why=message)
         self._close_open_hold()
@@ -228,8 +268,8 @@ class Engine:
         if self._observer is None:
             return
         try:
-            state = self._machine.state.value
-            self._observer(snapshot(self._bench, self._agenda, state, self._conduct.why))
+            state, conduct = self._machine.state.value, self._conduct
+            self._observer(snapshot(self._bench, self._agenda, conduct.orders, state, conduct.why))
         except Exception as error:
             self._observer = None
             message = f"{type(error).__name__}: {error}"

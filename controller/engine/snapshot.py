@@ -5,10 +5,11 @@ from dataclasses import replace
 from annealscope.controller.engine.acquire import Acquire
 from annealscope.controller.engine.agenda import Agenda
 from annealscope.controller.engine.bench import Bench
+from annealscope.controller.engine.orders import Orders
 from annealscope.controller.engine.ports import Status
 
 
-def snapshot(bench: Bench, agenda: Agenda, state: str, why: str) -> Status:
+def snapshot(bench: Bench, agenda: Agenda, orders: Orders, state: str, why: str) -> Status:
     """Return the newest state of everything that a monitor shows."""
     entry, acquisition = agenda.current, agenda.acquisition
     planned_from_s, planned_to_s = agenda.planned
@@ -24,7 +25,9 @@ def snapshot(bench: Bench, agenda: Agenda, state: str, why: str) -> Status:
         temperature_K=bench.temperature.value,
         setpoint_K=bench.setpoint_K,
         frames_before=agenda.frames_before,
-        prompt=entry.task.question if entry else "",
+        prompt=orders.standing or (entry.task.question if entry else ""),
+        order=orders.standing,
+        alarm=orders.alarm,
         next_task=agenda.next_task,
         step_from_s=planned_from_s,
         step_to_s=planned_to_s,

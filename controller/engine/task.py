@@ -55,6 +55,10 @@ class Task:
     def stop(self, bench: Bench, reason: str) -> None:
         """End early; harmless when already over. `tick` returns True when nothing is left to wait for."""
 
+    def shows(self, bench: Bench) -> bool:
+        """Say whether the temperature shows that an order at a holder set by hand was obeyed."""
+        return False
+
     def answer(self, bench: Bench, by: str) -> None:
         """Take the answer to `question`."""
 

@@ -51,7 +51,9 @@ def card(plan: Plan) -> Card:
         memory_bytes=plan.memory_bytes,
         expected=tuple(_expected(plan)),
         sessions=tuple(_tasks(session) for session in sessions_of(plan)),
+        services=plan.services,
         safe=plan.safe,
+        holder_set_by=plan.holder_set_by,
     )
 
 

@@ -11,6 +11,7 @@ from annealscope.controller.planning.card_values import (
     RegionNeed,
     SessionTasks,
 )
+from annealscope.controller.planning.house_values import ServiceDue
 from annealscope.controller.planning.sessions import Task
 from annealscope.controller.planning.text import wrapped
 from annealscope.controller.units import ZERO_CELSIUS_K
@@ -58,6 +59,9 @@ def _chapters(card: Card) -> Iterator[tuple[str, list[_Entry]]]:
             yield _session_title(session), [_task(task) for task in session.tasks]
     if not any(session.tasks for session in card.sessions):
         yield "During the run", [("  ", "nobody is asked for anything")]
+    by_itself = [_service(due) for due in card.services if not due.by_operator]
+    if by_itself:
+        yield "What falls due by itself, times from the start of the run", by_itself
     if card.expected:
         yield "What it can tell (expected standard errors)", [("  ", _told(told)) for told in card.expected]
     yield "When nobody is in charge any more", [("  ", _safe(card))]
@@ -120,9 +124,21 @@ def _task(task: Task) -> _Entry:
     words = {
         "set": f"{task.message}: {'; '.join(task.checklist)}",
         "prompt": f"answer: {task.message}",
-        "park": f"park: {task.message} Heater off, beam blanked; `annealscope continue` goes on.",
+        "park": f"park: {task.message} {_parks(task)}",
+        "holder": "; then ".join((task.message, *task.checklist)),
+        "service": task.message,
     }
     return f"  {clock(task.t_s):>8}  ", words[task.kind]
+
+
+def _parks(task: Task) -> str:
+    by_hand = "".join(f"{order[0].upper()}{order[1:]}. " for order in task.checklist)
+    return f"{by_hand or 'Heater off, '}{'B' if by_hand else 'b'}eam blanked; `annealscope continue` goes on."
+
+
+def _service(due: ServiceDue) -> _Entry:
+    rests = f"; no frames for {duration(due.takes_s)}" if due.suspends else ""
+    return f"  {clock(due.t_s):>8}  ", f"{due.message}{rests}"
 
 
 def _told(told: Expected) -> str:
@@ -138,6 +154,8 @@ def _told(told: Expected) -> str:
 
 def _safe(card: Card) -> str:
     safe = card.safe
+    if card.holder_set_by == "operator":
+        return "the heater stays as it is until somebody sets it at its controller; be reachable"
     return (
         f"after {duration(safe.grace_s)} the heater goes to {celsius(safe.cool_to_K)} at "
         f"{per_minute(safe.rate_K_per_s)} and off, the beam is blanked"

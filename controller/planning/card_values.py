@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from annealscope.controller.planning.dose import DoseCounts
+from annealscope.controller.planning.house_values import ServiceDue
 from annealscope.controller.planning.sessions import Task
 from annealscope.controller.planning.values import Method, Precision, SafeRule
 from annealscope.drivers.interfaces import Optics
@@ -87,5 +88,9 @@ class Card:
     memory_bytes: int
     expected: tuple[Expected, ...]
     sessions: tuple[SessionTasks, ...]
+    services: tuple[ServiceDue, ...]
+    """What the laboratory has to do meanwhile; what the operator does of it is among their tasks too."""
     safe: SafeRule
     """What is done with the heater when nobody is in charge any more."""
+    holder_set_by: str
+    """``operator``: then nobody does it."""

@@ -11,6 +11,7 @@ from annealscope.controller.config.rig import RigConfig
 from annealscope.controller.config.wording import celsius, data_size, per_minute
 from annealscope.controller.config.yaml_nodes import parse_yaml
 from annealscope.controller.planning.rig_checks import error, rig_problems, warning
+from annealscope.controller.planning.services import service_problems
 from annealscope.controller.planning.setups import optics_of
 from annealscope.controller.planning.values import (
     AcquireStep,
@@ -51,6 +52,7 @@ def problems_of(
         *_watches(plan),
         *_preparations(plan),
         *_doses(plan, protocol),
+        *service_problems(plan),
         *_machine(plan, free_disk_bytes, ram_bytes),
     )
 

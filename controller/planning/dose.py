@@ -97,14 +97,14 @@ class DoseLedger:
 
         Raises ValueError for an interval that ends before it begins, or a negative rate.
         """
-        return self._add(region, Dose(beam_on_per_nm2=_counted(rate_per_nm2_s, t_off_s - t_on_s)))
+        return self.add(region, Dose(beam_on_per_nm2=_counted(rate_per_nm2_s, t_off_s - t_on_s)))
 
     def exposures(self, region: int, rate_per_nm2_s: float, exposure_s: float, frames: int = 1) -> Dose:
         """Count frames that were exposed on a region; return the region's total.
 
         Raises ValueError for a negative rate, time or number.
         """
-        return self._add(region, Dose(exposed_per_nm2=_counted(rate_per_nm2_s, exposure_s * frames)))
+        return self.add(region, Dose(exposed_per_nm2=_counted(rate_per_nm2_s, exposure_s * frames)))
 
     def of(self, region: int) -> Dose:
         """Return the dose of a region; zero for one that has seen no beam."""
@@ -115,7 +115,8 @@ class DoseLedger:
         """The doses of all regions that have seen the beam, by number."""
         return MappingProxyType(self._doses)
 
-    def _add(self, region: int, dose: Dose) -> Dose:
+    def add(self, region: int, dose: Dose) -> Dose:
+        """Add to what a region has seen; return the region's total."""
         self._doses[region] = self.of(region) + dose
         return self._doses[region]
 

@@ -13,6 +13,7 @@ from annealscope.controller.config.steps import HoldStep, Park, Prompt, Step, Wa
 from annealscope.controller.config.wording import celsius, duration_as_written, nm_per_minute
 from annealscope.controller.planning.checks import problems_of
 from annealscope.controller.planning.holds import estimates
+from annealscope.controller.planning.services import house_rules, with_services
 from annealscope.controller.planning.setups import acquire_step, setup_of, watch_of
 from annealscope.controller.planning.values import (
     CoolStep,
@@ -57,7 +58,8 @@ def plan(
         With its problems; a plan with errors must not be run.
     """
     settle, safe, limits = protocol.settle, protocol.safe, protocol.limits
-    steps = tuple(_Layout(protocol, rig).steps())
+    house = house_rules(rig)
+    steps, services = with_services(tuple(_Layout(protocol, rig).steps()), house.services)
     laid_out = Plan(
         name=protocol.name,
         rig=rig.name,
@@ -67,7 +69,10 @@ def plan(
         max_temperature_K=min(limits.max_temperature_K, rig.envelope.max_temperature_K),
         max_dose_per_region_per_nm2=limits.max_dose_per_region_per_nm2,
         dose_counts=limits.dose_counts,
+        holder_set_by=rig.holder.set_by,
         holds=tuple(estimates(steps, rig, limits.dose_counts)),
+        house=house,
+        services=services,
     )
     problems = problems_of(laid_out, protocol, rig, free_disk_bytes, ram_bytes)
     return dataclasses.replace(laid_out, problems=problems)

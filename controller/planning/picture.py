@@ -23,6 +23,7 @@ from annealscope.controller.planning.picture_panel import (
     MARKS,
     PALE,
     PURPLE,
+    SERVICE_LOOK,
     Panel,
     break_axis,
     draw_panel,
@@ -54,6 +55,8 @@ _STYLE: Any = {
     "xtick.labelsize": 7, "ytick.labelsize": 7, "xtick.major.width": 0.6, "ytick.major.width": 0.6,
     "xtick.major.size": 2.5, "ytick.major.size": 2.5,
 }  # fmt: skip
+_ROOMY_ENTRIES = 9
+"""A legend with more entries is set more tightly."""
 
 
 def draw(plan: Plan, path: Path) -> None:
@@ -215,12 +218,17 @@ def _legend(page: "Figure", plan: Plan, panels: tuple[Panel, ...], corner: tuple
         entries.append(Patch(fc=PALE, ec=GREY, lw=0.5, label="wait"))
     if any(isinstance(p.step, WaitStep) and p.step.watch is not None for p in plan.steps):
         entries.append(Patch(fc=PALE, ec=GREY, lw=0.5, hatch="////", label="wait for the drift"))
+    if plan.services:
+        names = ", ".join(dict.fromkeys(due.name for due in plan.services))
+        entries.append(Line2D([], [], label=shorten(names, 30, placeholder=" …"), **SERVICE_LOOK))
     kinds = {task.kind for panel in panels for task in panel.session.tasks}
     entries += [
         Line2D([], [], marker=marker, label=label, **MARK_LOOK)
         for kind, (label, marker) in MARKS.items() if kind in kinds
     ]  # fmt: skip
+    narrow = len(entries) > _ROOMY_ENTRIES
     page.legend(
         handles=entries, loc="upper left", bbox_to_anchor=corner, ncols=len(entries),
-        borderaxespad=0, borderpad=0, columnspacing=1.1, handlelength=1.5, handletextpad=0.5,
+        borderaxespad=0, borderpad=0, columnspacing=0.6 if narrow else 1.1,
+        handlelength=1.0 if narrow else 1.5, handletextpad=0.4 if narrow else 0.5,
     )  # fmt: skip

@@ -27,8 +27,15 @@ INK, GREY, PALE = "#1c2024", "#6b727b", "#e3e5e8"
 """Colours that any colour vision tells apart."""
 
 LANES = {"ecm": ("ECM", BLUE), "fem": ("FEM", ORANGE), "diffraction": ("diffraction", GREEN)}
-MARKS = {"set": ("set by hand", "s"), "prompt": ("prompt", "v"), "park": ("park", "X")}
+MARKS = {
+    "set": ("set by hand", "s"),
+    "prompt": ("prompt", "v"),
+    "park": ("park", "X"),
+    "holder": ("set holder", "D"),
+    "service": ("service", "P"),
+}
 LIMIT_LOOK: Any = {"color": RED, "lw": 0.7, "ls": (0, (4, 3))}
+SERVICE_LOOK: Any = {"color": PURPLE, "lw": 0.8, "ls": (0, (1, 1.5)), "zorder": 4}
 MARK_LOOK: Any = {
     "ls": "", "ms": 4, "mfc": "white", "mec": PURPLE, "mew": 0.9, "clip_on": False, "zorder": 4,
 }  # fmt: skip
@@ -84,6 +91,9 @@ def draw_panel(panel: Panel, plan: Plan) -> None:
             _draw_acquisition(panel, planned, planned.step)
         elif isinstance(planned.step, WaitStep):
             _draw_bar(panel, planned, "wait", GREY, hatch=planned.step.watch is not None)
+    for due in plan.services:
+        if due.step in {planned.index for planned in panel.session.steps}:
+            panel.below.axvline(panel.t(due.t_s), **SERVICE_LOOK)
     for task in panel.session.tasks:
         _, marker = MARKS[task.kind]
         panel.below.plot(

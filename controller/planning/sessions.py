@@ -1,20 +1,23 @@
 """What the operator does in a run, and in which session: a session is what lies between two parks."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from annealscope.controller.config.wording import duration_as_written
 from annealscope.controller.planning.values import (
     AcquireStep,
+    CoolStep,
     ParkStep,
     Plan,
     PlannedStep,
     PrepareStep,
     PromptStep,
+    RampStep,
     Setup,
     WaitStep,
 )
+from annealscope.drivers.by_hand import OffOrder, RampOrder
 from annealscope.drivers.interfaces import Optics
 
 
@@ -32,7 +35,7 @@ class Setting:
 class Task:
     """Something the operator is asked for."""
 
-    kind: Literal["set", "prompt", "park"]
+    kind: Literal["set", "prompt", "park", "holder", "service"]
     step: int
     """Number of the step in the timeline, from 1."""
     t_s: float
@@ -63,7 +66,20 @@ class Session:
 def sessions_of(plan: Plan) -> tuple[Session, ...]:
     """Divide a plan after each of its parks."""
     by_hand = {setting.planned.index: setting.setup for setting in settings_of(plan) if setting.by_hand}
-    return tuple(_session(number, steps, by_hand) for number, steps in enumerate(_split(plan.steps), start=1))
+    orders = {planned.index: _orders(plan, planned) for planned in plan.steps}
+    sessions = enumerate(_split(plan.steps), start=1)
+    return tuple(_with_services(_session(number, steps, by_hand, orders), plan) for number, steps in sessions)
+
+
+def _with_services(session: Session, plan: Plan) -> Session:
+    """Add what the operator does every few hours."""
+    steps = {planned.index for planned in session.steps}
+    services = (
+        Task("service", due.step + 1, due.t_s - session.t_start_s, due.message)
+        for due in plan.services
+        if due.by_operator and due.step in steps
+    )
+    return replace(session, tasks=tuple(sorted((*session.tasks, *services), key=lambda task: task.t_s)))
 
 
 def settings_of(plan: Plan) -> Iterator[Setting]:
@@ -95,10 +111,44 @@ def _split(steps: tuple[PlannedStep, ...]) -> Iterator[tuple[PlannedStep, ...]]:
             begin = end
 
 
-def _session(number: int, steps: tuple[PlannedStep, ...], by_hand: dict[int, Setup]) -> Session:
+def _session(
+    number: int, steps: tuple[PlannedStep, ...], by_hand: dict[int, Setup], orders: dict[int, tuple[str, ...]]
+) -> Session:
     t_start_s = steps[0].t_start_s
-    tasks = tuple(task for planned in steps if (task := _task(planned, t_start_s, by_hand)) is not None)
+    tasks = tuple(task for planned in steps for task in _tasks(planned, t_start_s, by_hand, orders))
     return Session(number, t_start_s, sum(planned.duration_s for planned in steps), steps, tasks)
+
+
+def _orders(plan: Plan, planned: PlannedStep) -> tuple[str, ...]:
+    """Return what the operator does at a holder of its own in a step, and at the end of the run after it."""
+    if plan.holder_set_by == "annealscope":
+        return ()
+    step, before_K = planned.step, _setpoint_before(plan, planned)
+    ways = [RampOrder(step.target_K, step.rate_K_per_s)] if isinstance(step, RampStep | CoolStep) else []
+    if isinstance(step, ParkStep):
+        ways += [RampOrder(step.cool_to_K, step.rate_K_per_s)] if before_K > step.cool_to_K else []
+    elif planned is not plan.steps[-1]:
+        return tuple(way.text for way in ways)
+    elif planned.setpoint_K > plan.safe.cool_to_K:
+        ways.append(RampOrder(plan.safe.cool_to_K, plan.safe.rate_K_per_s))
+    return (*(way.text for way in ways), OffOrder().text)
+
+
+def _setpoint_before(plan: Plan, planned: PlannedStep) -> float:
+    return plan.steps[planned.index - 1].setpoint_K if planned.index else plan.start_K
+
+
+def _tasks(
+    planned: PlannedStep, t_start_s: float, by_hand: dict[int, Setup], orders: dict[int, tuple[str, ...]]
+) -> Iterator[Task]:
+    """Yield what the operator is asked for in a step; a park is one task with all that it takes."""
+    task, at_holder = _task(planned, t_start_s, by_hand), orders[planned.index]
+    if task is not None:
+        yield replace(task, checklist=at_holder) if task.kind == "park" else task
+    if at_holder and (task is None or task.kind != "park"):
+        changes = isinstance(planned.step, RampStep | CoolStep)
+        t_s = planned.t_start_s - t_start_s + (0.0 if changes else planned.duration_s)
+        yield Task("holder", planned.index + 1, t_s, at_holder[0], at_holder[1:])
 
 
 def _task(planned: PlannedStep, t_start_s: float, by_hand: dict[int, Setup]) -> Task | None:

@@ -13,6 +13,7 @@ from annealscope.controller.config.wording import (
     nm_per_minute,
     per_minute,
 )
+from annealscope.controller.planning.house_values import ServiceDue
 from annealscope.controller.planning.sessions import sessions_of
 from annealscope.controller.planning.text import wrapped
 from annealscope.controller.planning.values import (
@@ -136,11 +137,12 @@ def _timeline(plan: Plan) -> "Table":
         column.no_wrap = name not in _TEXT_COLUMNS
     sizes = {hold.hold: data_size(hold.bytes) for hold in plan.holds}
     for planned in plan.steps:
-        table.add_row(*(escape(cell) for cell in _row(planned, sizes)))
+        due = [one for one in plan.services if one.step == planned.index]
+        table.add_row(*(escape(cell) for cell in _row(planned, sizes, due)))
     return table
 
 
-def _row(planned: PlannedStep, sizes: dict[int, str]) -> tuple[str, ...]:
+def _row(planned: PlannedStep, sizes: dict[int, str], services: list[ServiceDue]) -> tuple[str, ...]:
     step = planned.step
     name, frames, size = "", "", ""
     if isinstance(step, AcquireStep):
@@ -148,7 +150,7 @@ def _row(planned: PlannedStep, sizes: dict[int, str]) -> tuple[str, ...]:
         name, frames, size = step.name, f"{at_most}{step.frames}", sizes.get(step.hold, "")
     return (
         str(planned.index + 1),
-        _short(planned),
+        "\n".join((_short(planned), *(f"  {due.name} at +{clock(due.into_s)}" for due in services))),
         clock(planned.t_start_s),
         clock(planned.duration_s),
         celsius(planned.setpoint_K),

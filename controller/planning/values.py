@@ -1,9 +1,10 @@
 """What a plan consists of: the steps as they are carried out, and what they will take."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import ClassVar, Literal
 
 from annealscope.controller.config.quantities import ROOM_K
+from annealscope.controller.planning.house_values import HouseRules, ServiceDue
 from annealscope.drivers.interfaces import Optics
 
 
@@ -298,8 +299,13 @@ class Plan:
     """Which time counts for the dose."""
     start_K: float = ROOM_K
     """Setpoint before the first step."""
+    holder_set_by: Literal["annealscope", "operator"] = "annealscope"
+    """The operator sets it at a controller of its own, as the run asks."""
     holds: tuple[HoldEstimate, ...] = ()
     problems: tuple[Problem, ...] = ()
+    house: HouseRules = field(default_factory=HouseRules)
+    services: tuple[ServiceDue, ...] = ()
+    """What the laboratory has to do meanwhile."""
 
     @property
     def duration_s(self) -> float:
