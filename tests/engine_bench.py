@@ -149,6 +149,9 @@ class MemoryStream:
     def ready(self):
         return True
 
+    def backlog(self):
+        return 0.0
+
     def newest_drift(self):
         if not self.sent:
             return None
@@ -208,9 +211,9 @@ class BenchRun:
     """One run of the engine on the bench."""
 
     def __init__(
-        self, tmp_path: Path, stream=None, plan: Plan = PLAN, operator=None, faults=None, seed=1
+        self, tmp_path: Path, stream=None, plan: Plan = PLAN, operator=None, faults=None, seed=1, clock=None
     ) -> None:
-        self.clock = VirtualClock()
+        self.clock = clock or VirtualClock()
         self.stream = stream or MemoryStream()
         self.commands = CommandQueue()
         self.folder = tmp_path

@@ -49,13 +49,15 @@ def test_an_abort_during_the_stop_takes_over(tmp_path):
     assert [record["command"] for record in run.records("command")] == ["stop", "abort"]
 
 
-def test_a_recorder_that_fails_ends_the_run(tmp_path):
+def test_a_recorder_that_fails_ends_the_run_by_the_planned_way_down(tmp_path):
     run = BenchRun(tmp_path, MemoryStream(fail_after=5))
 
     outcome = run.run()
 
-    assert (outcome.outcome, outcome.exit_code) == ("failed", ExitCode.INCOMPLETE)
+    assert (outcome.outcome, outcome.exit_code) == ("stopped", ExitCode.INCOMPLETE)
     assert "the disk is full" in outcome.why
+    assert [record["action"] for record in run.records("guard")] == ["stopped"]
+    assert run.records("step")[-1]["path"] == "safe"
     assert run.is_safe
 
 
@@ -128,17 +130,18 @@ def test_a_bug_makes_everything_safe_and_is_not_swallowed(tmp_path):
     assert run.records("run_ended")[0]["exit_code"] == ExitCode.INTERNAL
 
 
-def test_a_frozen_camera_is_a_device_fault(tmp_path):
+def test_a_camera_that_stays_frozen_ends_the_run_as_planned(tmp_path):
     run = BenchRun(tmp_path)
     next_frame = run.camera.next_frame
     run.camera.next_frame = lambda timeout_s: None if len(run.stream.sent) >= 5 else next_frame(timeout_s)
 
     outcome = run.run()
 
-    assert (outcome.outcome, outcome.exit_code) == ("failed", ExitCode.DEVICE)
-    assert "no frame 5" in outcome.why
+    assert (outcome.outcome, outcome.exit_code) == ("stopped", ExitCode.DEVICE)
+    assert "started again 3 times, in vain" in outcome.why
+    assert run.states.count("suspended") == 3
     assert run.is_safe
-    assert run.stream.reasons == ["failed"]
+    assert run.stream.reasons == ["stopped"]
 
 
 def test_an_interrupt_from_the_keyboard_makes_everything_safe_first(tmp_path):
@@ -173,19 +176,21 @@ def test_a_display_that_breaks_costs_nothing_but_the_display(tmp_path):
 
 def test_a_journal_that_cannot_be_written_ends_the_run_safely(tmp_path):
     run = BenchRun(tmp_path)
-    write = run.journal.write
+    append, highest_K = run.journal._append, []
 
-    def full(kind, **fields):
+    def full(kind, fields):
         if run.stream.sent:
+            highest_K.append(run.bench.setpoint_K)
             raise OSError(28, "No space left on device")
-        write(kind, **fields)
+        append(kind, fields)
 
-    run.journal.write = full
+    run.journal._append = full
     outcome = run.run()
 
-    assert (outcome.outcome, outcome.exit_code) == ("failed", ExitCode.INCOMPLETE)
+    assert (outcome.outcome, outcome.exit_code) == ("stopped", ExitCode.INCOMPLETE)
     assert "No space left" in outcome.why
-    assert run.stream.reasons == ["failed"]
+    assert run.stream.reasons == ["stopped"]
+    assert highest_K[-1] < highest_K[0] - 5.0  # it was cooled, not quenched
     assert run.is_safe
 
 

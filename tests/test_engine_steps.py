@@ -231,7 +231,7 @@ class LostSight(Drifting):
         if found is None or found.seq < 3:
             self.last = found
             return found
-        return self.last.model_copy(update={"seq": found.seq, "quality": 0.05})
+        return self.last.model_copy(update={"seq": found.seq, "quality": 0.05, "found": False})
 
 
 class Replaced(Drifting):

@@ -36,7 +36,7 @@ def test_the_shipped_matrix_is_a_rotation_after_a_shear(name):
 
 
 def test_shipped_rigs_are_valid():
-    assert shipped_names("rigs") == ["simulated", "simulated_1024", "simulated_128"]
+    assert shipped_names("rigs") == ["simulated", "simulated_1024", "simulated_128", "simulated_guarded"]
     for name in shipped_names("rigs"):
         rig = load_rig(name)
         assert rig.name == name
@@ -158,7 +158,7 @@ FAULTS = [
     (
         "{driver: simulated}",
         "{driver: simulated, port: 5}",
-        ("r.yaml:2:29: holder.port: unknown key `port`, known here: driver"),
+        ("r.yaml:2:29: holder.port: unknown key `port`, known here: driver, settings, name, set_by"),
     ),
 ]
 
