@@ -111,7 +111,7 @@ calibration: {image_shift_matrix: [[1, 0], [0, 1]], image_shift_range: 500 nm}
 """
 
 
-LARGE_RIG = RIG.replace("pixel: 0.2 nm", "pixel: 0.4 nm")
+LARGE_RIG = RIG.replace("shape: [64, 96]", "shape: [128, 192]")
 """The same, large enough for a drift limit of 5 nm."""
 
 

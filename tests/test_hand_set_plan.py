@@ -52,7 +52,7 @@ def test_a_rig_says_who_sets_its_holder():
 
 @pytest.mark.parametrize(("rig", "asks"), [(LARGE_RIG, False), (BY_HAND, True)])
 def test_the_simulated_holder_of_a_run_asks_when_the_rig_says_so(rig, asks):
-    small_pixels = changed(rig, "pixel: 0.4 nm", "pixel: 0.16 nm")
+    small_pixels = changed(rig, "pixel: 0.2 nm", "pixel: 0.16 nm")
     devices = make_devices(parse_rig(small_pixels + SIMULATION), VirtualClock(), 1)
     assert isinstance(devices.holder, HandSet) is asks
 

@@ -30,6 +30,16 @@ PROBLEMS = [
     (
         "",
         "",
+        "pixel: 0.2 nm",
+        "pixel: 0.7 nm",
+        "warning",
+        "acquisitions.ecm.camera",
+        '0.7 nm a pixel, by the rig "bench", are too coarse for the speckle behind its aperture of '
+        "0.726 1/nm: at most 0.34 nm",
+    ),
+    (
+        "",
+        "",
         "name: bench",
         "name: bench\nimage_shift_owner: microscope",
         "error",

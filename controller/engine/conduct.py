@@ -210,6 +210,13 @@ class Conduct:
         way = self._agenda.planned_way() or self._safe_way()
         self._wind_up(Trigger.FINISH, Outcome("stopped", why, exit_code), way)
 
+    def stop_unrecorded(self, why: str) -> None:
+        """Take the planned way down; a run that is on its way down stays on it."""
+        if self._machine.allows(Trigger.FINISH):
+            self.stop(why, ExitCode.INCOMPLETE)
+        elif self.outcome.exit_code is ExitCode.OK:
+            self.outcome = Outcome("stopped", why, ExitCode.INCOMPLETE)
+
     def _wind_up(self, trigger: Trigger, outcome: Outcome, way: Way) -> None:
         """Leave the plan: cool down, and wait for the file of an acquisition that was open."""
         self.enter(trigger, outcome.why)

@@ -81,7 +81,7 @@ class Exposures:
         """Begin a segment: unblank, start the camera that was armed."""
         self.region = bench.microscope.region().number
         self._base = self.frames
-        bench.look.begin(self._step.camera, first=self.frames == 0)
+        bench.look.begin(self._step.camera, first=self._ran_s == 0.0)
         bench.microscope.blank(False)
         self._start_s = self.last_start_s = self._beam_counted_s = bench.now_s
         self._camera(bench).start()

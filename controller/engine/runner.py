@@ -109,7 +109,7 @@ class Engine:
             raise error
         self._unrecorded = True
         self._bench.journal.give_up()
-        self._conduct.stop(f"the run cannot be recorded any more: {error}", ExitCode.INCOMPLETE)
+        self._conduct.stop_unrecorded(f"the run cannot be recorded any more: {error}")
 
     def _end(self) -> None:
         for device in self._bench.devices:

@@ -12,6 +12,9 @@ from annealscope.controller.planning.values import AcquireStep, Plan, PrepareSte
 SIMULATED_STATES = ("as-cast", "annealed")
 """Specimens that can be simulated."""
 
+FULLY_SAMPLED = 0.25
+"""Radius of the aperture in cycles per pixel: behind a larger one detail is finer than two pixels."""
+
 _SAME = 1e-3
 """Relative difference within which two settings are the same."""
 
@@ -30,6 +33,7 @@ def rig_problems(plan: Plan, protocol: Protocol, rig: RigConfig) -> Iterator[Pro
     """Find what a rig lacks for the acquisitions of a protocol."""
     for key, acquisition in protocol.acquisitions.items():
         yield from _camera(key, acquisition, rig)
+        yield from _sampling(key, acquisition, rig)
         yield from _image_shift(key, acquisition, rig)
     used = {p.step.setup.optics_name for p in plan.steps if isinstance(p.step, PrepareStep | AcquireStep)}
     for name in protocol.optics:
@@ -58,6 +62,22 @@ def _camera(key: str, acquisition: Acquisition, rig: RigConfig) -> Iterator[Prob
             f"by {acquisition.binning}; give each binning an entry of its own in the rig file"
         )
         yield error(f"{path}.binning", message)
+
+
+def _sampling(key: str, acquisition: Acquisition, rig: RigConfig) -> Iterator[Problem]:
+    """Say that the pixels are too coarse for the speckle; a simulated camera cannot show it then."""
+    camera = rig.cameras.get(acquisition.camera)
+    if acquisition.kind != "ecm" or camera is None or camera.pixel_nm is None:
+        return
+    aperture_per_nm = rig.microscope.aperture_per_nm
+    if camera.pixel_nm * aperture_per_nm > FULLY_SAMPLED:
+        finest_nm = FULLY_SAMPLED / aperture_per_nm
+        message = (
+            f'{camera.pixel_nm:g} nm a pixel, by the rig "{rig.name}", are too coarse for the speckle behind '
+            f"its aperture of {aperture_per_nm:g} 1/nm: at most {finest_nm:.2g} nm"
+        )
+        tell = warning if rig.simulation is None else error
+        yield tell(f"acquisitions.{key}.camera", message)
 
 
 def _kind_of_camera(

@@ -15,7 +15,7 @@ from annealscope.drivers.clock import Clock
 from annealscope.drivers.guard_files import read_epoch_file
 from annealscope.drivers.guard_messages import GuardSettings
 from annealscope.drivers.guard_start import GuardChild, find_guard, start_guard
-from annealscope.drivers.guarded_holder import GuardedHolder, Standing
+from annealscope.drivers.guarded_holder import Drill, GuardedHolder, Standing
 from annealscope.drivers.interfaces import DeviceError, Holder, Reading
 from annealscope.drivers.registry import factories
 
@@ -173,12 +173,21 @@ class GuardHost:
         """Let the lease lapse before anything is heated; a heater that was kept hot has shown it already."""
         standing = holder.standing()
         if standing.rung == "off":
-            drill = holder.lease_drill()
+            drill = self._drill(holder, journal)
             froze_after_s, allowed_s = round(drill.froze_after_s, 3), round(drill.allowed_s, 3)
             journal.write("drill", froze_after_s=froze_after_s, allowed_s=allowed_s)
         else:
             message = f"the heater was kept at {to_celsius(standing.setpoint_K):.1f} °C by its guard"
             journal.write("guard", guard="lease", message=message, action="taken over")
+
+    @staticmethod
+    def _drill(holder: GuardedHolder, journal: Journal) -> Drill:
+        """Let the lease lapse; a machine that was busy just then gets a second chance."""
+        try:
+            return holder.lease_drill()
+        except DeviceError as error:
+            journal.write("guard", guard="lease", message=str(error), action="tried again")
+            return holder.lease_drill()
 
 
 def host_for(

@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
 from annealscope.controller.engine.conduct import ALL_DONE
+from annealscope.controller.engine.ramps import SAME_SETPOINT_K
 from annealscope.controller.planning.dose import Dose
 
 Record = Mapping[str, Any]
@@ -22,7 +23,8 @@ class Specimen:
     target_K: float
     age_s: float
     left_s: float | None
-    """When nobody was left to look after the heater, on the run's clock; None: it was switched off."""
+    """When nobody was left to look after the heater, or it was last seen at another setpoint, on the run's
+    clock; None: it was switched off."""
 
 
 @dataclass(frozen=True)
@@ -127,6 +129,8 @@ class _Fold:
             case {"kind": "settled", "setpoint_K": target_K}:
                 self.target_K, self.frozen = target_K, None
                 self.settled_s = record["t_s"] - record.get("age_s", 0.0)
+            case {"kind": "reading", "setpoint_K": setpoint_K}:
+                self._take_setpoint(record["t_s"], setpoint_K)
             case {"kind": "dose"}:
                 self._take_dose(record)
             case {"kind": "hold_opened"} | {"kind": "closing"} | {"kind": "hold_closed"}:
@@ -158,6 +162,13 @@ class _Fold:
         if self.frozen is None and self.target_K is not None:
             self.frozen = Specimen(self.target_K, t_s - self.settled_s, left_s)
 
+    def _take_setpoint(self, t_s: float, setpoint_K: float) -> None:
+        """Note that a heater that was left alone had another temperature: it has not kept it until then."""
+        frozen = self.frozen
+        if frozen is None or frozen.left_s is None or abs(setpoint_K - frozen.target_K) <= SAME_SETPOINT_K:
+            return
+        self.frozen = replace(frozen, left_s=t_s)
+
     # ------------------------------------------------------------------ records
 
     def _take_progress(self, record: Record) -> None:
@@ -177,6 +188,8 @@ class _Fold:
                     self.step = None
                 elif self.step is not None:
                     self.ending = why
+            case {"kind": "state", "state": "faulted"}:
+                self._freeze(record["t_s"], left_s=record["t_s"])
             case {"kind": "run_ended"}:
                 self.end = record
 
