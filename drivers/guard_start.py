@@ -1,5 +1,6 @@
 """Starting a guard, and finding the one that a crashed controller has left."""
 
+import json
 import os
 import secrets
 import subprocess
@@ -44,11 +45,15 @@ class GuardChild:
         return self._process.pid
 
     def why_ended(self) -> str | None:
-        """Return the last line of the log of a process that has ended; None while it lives."""
+        """Return what the last line of the log of a process says that has ended; None while it lives."""
         if self._process.poll() is None:
             return None
         lines = self._log_path.read_text(encoding="utf-8", errors="replace").strip().splitlines()
-        return lines[-1] if lines else f"exit code {self._process.returncode}"
+        if not lines:
+            return f"exit code {self._process.returncode}"
+        with suppress(ValueError, TypeError, KeyError):  # of another kind: as it stands
+            return str(json.loads(lines[-1])["why"]).removeprefix("guard: ")
+        return lines[-1]
 
     def dismiss(self, timeout_s: float) -> bool:
         """Let the guard end, which it does once the heater is off; return whether it did within the timeout.

@@ -141,9 +141,12 @@ class DirectStream:
                 Reading(hold=hold, t_s=t_s, temperature_K=temperature_K, setpoint_K=setpoint_K)
             )
 
-    def close_hold(self, reason):
+    def close_hold(self, reason, end_seq=0):
         if self._recording is None:
             return
+        self._taken.lose_rest(end_seq)
+        for lost in self._taken.take_losses():
+            self._recording.note(lost)
         recording, self._recording = self._recording, None
         recording.end_frames()
         analysis, info = recording.close(reason), recording.info

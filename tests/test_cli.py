@@ -96,10 +96,20 @@ ENDED = {"outcome": "success", "why": "the protocol came to its end", "exit_code
     ("records", "message"),
     [
         ([], "it is not a run folder"),
-        ([("run_started", {})], "it is just starting, or its program died"),
+        (
+            [("run_started", {})],
+            "it is just starting, or its program died; then `annealscope continue` goes on",
+        ),
         (
             [("run_started", {}), ("run_ended", ENDED)],
             "that run has ended: success, the protocol came to its end",
+        ),
+        (
+            [
+                ("run_started", {}),
+                ("run_ended", {**ENDED, "outcome": "stopped", "why": "stopped by the operator"}),
+            ],
+            "that run has ended: stopped by the operator",
         ),
     ],
 )
@@ -120,7 +130,7 @@ def test_a_folder_that_is_not_there_has_no_run(tmp_path):
 
 
 def test_a_compression_that_does_not_exist_is_refused_before_anything_is_written(tmp_path):
-    with pytest.raises(RunError, match="compression must be auto, deflate or none, got 'zip'"):
+    with pytest.raises(RunError, match="--compression must be auto, deflate or none, got 'zip'"):
         run("quick_look", out=tmp_path / "run", compression="zip")
     assert not (tmp_path / "run").exists()
 

@@ -127,3 +127,19 @@ def test_the_clock_goes_on_and_never_back(outcome, speed, alone_s, start_s):
     )
     going_on = Continuation(left, 0, "wait", None, None, None, {})
     assert going_on.clock_start_s(speed, 43_200.0) == pytest.approx(start_s, abs=1.0)
+
+
+@pytest.mark.parametrize(
+    ("outcome", "first_seq", "reason", "said"),
+    [
+        ("crashed", 26, None, "goes on in hold 02_ecm_40C at frame 26 of 32; the program had died at "),
+        ("failed", 26, None, "goes on in hold 02_ecm_40C at frame 26 of 32; the run had failed at "),
+        ("crashed", 32, None, "closes hold 02_ecm_40C, which has all its frames, and goes on; the prog"),
+        ("crashed", 26, "truncated", "closes hold 02_ecm_40C, which has all its frames, and goes on; "),
+    ],
+)
+def test_it_says_with_what_it_goes_on(outcome, first_seq, reason, said):
+    left = SimpleNamespace(outcome=outcome, utc=datetime.now(UTC))
+    opening = SimpleNamespace(name="02_ecm_40C", first_seq=first_seq, frames_planned=32)
+    taken_up = SimpleNamespace(acquisition=SimpleNamespace(opening=opening, reason=reason))
+    assert str(Continuation(left, 0, "acquire ecm", None, None, taken_up, {})).startswith(said)

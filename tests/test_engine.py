@@ -262,8 +262,8 @@ def test_lost_frames_make_the_run_incomplete(tmp_path):
     run = BenchRun(tmp_path)
     close = run.stream.close_hold
 
-    def lossy(reason):
-        close(reason)
+    def lossy(reason, end_seq):
+        close(reason, end_seq)
         run.stream.closed[1] = run.stream.closed[1].model_copy(update={"lost": 3})
 
     run.stream.close_hold = lossy

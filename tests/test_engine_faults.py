@@ -1,5 +1,6 @@
 """Devices that fail while the engine asks them to rest or to end: the hold is closed, everything is safe."""
 
+import errno
 import itertools
 
 import pytest
@@ -140,3 +141,28 @@ def test_a_movie_whose_last_frame_comes_with_the_pause_is_complete(tmp_path):
     assert "paused" in run.states
     assert run.stream.sent == list(range(40))
     assert run.stream.segments == []
+
+
+@pytest.mark.parametrize(("command", "ends"), [(Command.STOP, "stopped"), (Command.ABORT, "aborted")])
+def test_a_way_down_goes_on_although_the_journal_can_be_written_no_more(tmp_path, command, ends):
+    run = BenchRun(tmp_path, plan=make_plan(RampStep(200 + ZERO_K, 10.0), ECM, COOL))
+    setpoints_K = []
+
+    def full(kind, fields):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    def look(status):
+        if status.frames == 3 and status.state == "running":
+            run.commands.put(command, "test")
+        if status.state in ("finishing", "aborting"):
+            setpoints_K.append(status.setpoint_K)
+            if status.setpoint_K < 150 + ZERO_K:
+                run.journal._append = full
+
+    outcome = run.run_with({}, look)
+
+    assert (outcome.outcome, outcome.exit_code) == (ends, ExitCode.OPERATOR)
+    steps_K = [before - after for before, after in itertools.pairwise(setpoints_K)]
+    assert min(setpoints_K) < 30 + ZERO_K
+    assert max(steps_K) < 5.0  # it was never quenched
+    assert run.is_safe

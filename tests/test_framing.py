@@ -102,6 +102,17 @@ def test_losses_in_a_row_are_one() -> None:
     assert frames.losing
 
 
+def test_frames_that_are_given_up_at_the_end_are_lost_too() -> None:
+    frames = HoldFrames(open_hold("."))
+    header(frames, frame(0))
+    frames.lose(frame(1), "disk")
+    frames.lose_rest(1)
+    frames.lose_rest(5)
+    found = [(loss.first_seq, loss.frames, loss.t_s, loss.why) for loss in frames.take_losses()]
+    assert found == [(1, 1, 2.0, "disk"), (2, 3, 4.0, BY_THE_CAMERA)]
+    assert frames.next_seq == 5
+
+
 def test_a_frame_that_came_already_does_not_follow() -> None:
     frames = HoldFrames(open_hold("."))
     header(frames, frame(3))

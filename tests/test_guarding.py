@@ -196,6 +196,34 @@ def test_another_run_does_not_take_over_by_being_continued(state, tmp_path, monk
     assert code is ExitCode.DEVICE
 
 
+class HotHolder:
+    """A heater that a guard which was just started has found on."""
+
+    epoch = 0
+
+    def open(self):
+        self.epoch = 1
+
+    def close(self):
+        self.epoch = 0
+
+    def standing(self):
+        return Standing("live", True, None, 423.15)
+
+
+@pytest.mark.parametrize(("continues", "whose"), [(False, "run"), (False, None), (True, "other")])
+def test_a_heater_that_is_found_on_for_nobody_or_another_run_is_not_used(
+    state, tmp_path, monkeypatch, continues, whose
+):
+    if whose is not None:
+        left_behind(state, run=str(tmp_path / whose))
+    found, holder = host(continues=continues, folder=tmp_path / "run"), HotHolder()
+    monkeypatch.setattr(GuardHost, "_started", lambda self: holder)
+    with pytest.raises(RunError, match=r"found on at 150\.0 °C, and not for this run"):
+        found.start(None)
+    assert holder.epoch == 0
+
+
 # --- the specimen on a chip that somebody else heats
 
 

@@ -207,6 +207,39 @@ def test_a_camera_that_freezes_for_a_while_is_started_again(tmp_path):
     assert run.stream.sent == list(range(40))
 
 
+def test_a_camera_that_never_gives_a_frame_is_not_started_again_for_ever(tmp_path):
+    run = _run(tmp_path, faults=[TimedFault("camera", 0.0)])
+
+    def look(status):
+        if status.t_s > 1000.0:  # it would go on for ever
+            run.commands.put(Command.EMERGENCY, "test")
+
+    outcome = run.run_with({}, look)
+
+    assert (outcome.outcome, outcome.exit_code) == ("stopped", ExitCode.DEVICE)
+    assert _notes(run, "camera") == [*[("camera", "suspended")] * 3, ("camera", "stopped")]
+    assert run.is_safe
+
+
+def test_a_camera_that_freezes_now_and_then_does_not_end_a_long_acquisition(tmp_path):
+    plan = make_plan(RAMP, dataclasses.replace(ECM, frames=400), COOL, settle=(0.5, 1.0, 300.0))
+    run = _run(tmp_path, plan, faults=[TimedFault("camera", 100.0 + 150.0 * i, 9.0) for i in range(5)])
+    assert run.run().outcome == "success"
+    assert len(_notes(run, "camera")) >= 5
+    assert run.stream.sent == list(range(400))
+
+
+def test_frames_that_a_camera_loses_at_the_end_are_told_to_the_recorder(tmp_path):
+    run = _run(tmp_path, faults=[TimedFault("camera", 77.0)])
+    told, close = [], run.stream.close_hold
+    run.stream.close_hold = lambda reason, end_seq: (told.append(end_seq), close(reason, end_seq))
+
+    assert run.run().outcome == "success"
+
+    assert len(run.stream.sent) < 40
+    assert told == [40]
+
+
 def test_a_camera_that_repeats_a_frame_is_started_again(tmp_path):
     run = _run(tmp_path, scene=Scene(same=lambda t_s: 30.0 <= t_s < 60.0))
     assert run.run().outcome == "success"

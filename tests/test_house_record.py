@@ -69,6 +69,16 @@ def test_no_dose_is_spent_while_the_recorder_is_mended(tmp_path, during):
     assert run.stream.sent == list(range(40))
 
 
+def test_virtual_time_does_not_run_away_while_a_recorder_is_mended_in_real_time(tmp_path):
+    run = _troubled(tmp_path)
+    waits_s = []
+    run.stream.wait = lambda timeout_s: waits_s.append(timeout_s) if timeout_s else None
+    run.stream.trouble = lambda: "it is mended" if run.stream.sent and sum(waits_s) < 2.0 else None
+    assert run.run().outcome == "success"
+    suspended, again = (r["t_s"] for r in run.records("state")[3:5])
+    assert again - suspended == pytest.approx(40.0, abs=3.0)
+
+
 def test_trouble_on_a_ramp_is_nobodys(tmp_path):
     plan = make_plan(RampStep(60 + ZERO_K, 0.5), ECM, COOL, settle=(0.5, 1.0, 300.0))
     run = _troubled(tmp_path, during=(5.0, 20.0))

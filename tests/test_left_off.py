@@ -152,6 +152,18 @@ def test_a_second_death_on_the_way_back_keeps_the_age_of_the_first(folder):
     assert third.specimen == Specimen(373.15, 40.0, left_s=third.t_s)
 
 
+def test_a_heater_that_was_cold_between_two_deaths_has_not_aged_the_specimen(folder):
+    first = _left(folder, _step(0, "ramp"), SETTLED, _step(1), READING)
+    cold = ("reading", {"temperature_K": 298.0, "setpoint_K": 298.15})
+    second = _left(folder, GOES_ON, _step(1, "ramp", "back"), cold, READING, READING)
+    assert second.specimen == Specimen(373.15, first.specimen.age_s, left_s=second.t_s - 20.0)
+
+
+def test_the_age_ends_when_a_fault_has_switched_the_heater_off(folder):
+    left = _left(folder, SETTLED, _step(1), READING, _state("faulted", "why"), _closing("failed", 9), READING)
+    assert left.specimen == Specimen(373.15, 30.0, left_s=left.t_s - 20.0)
+
+
 def test_a_room_that_is_too_warm_to_settle_in_is_no_temperature_to_come_back_to(folder):
     assert _left(folder, SETTLED, ("settled", {"setpoint_K": None, "age_s": 0.0}), _step(2)).specimen is None
 

@@ -88,7 +88,7 @@ def test_an_age_that_has_passed_is_a_warning():
 def test_totals():
     result = planned(PROTOCOL + "  - hold: look\n")
     assert result.frames == 4000
-    assert result.bytes == 4000 * (64 * 96 * 2 + 64)
+    assert result.bytes == 4000 * (128 * 192 * 2 + 64)
     assert result.disk_bytes == pytest.approx(result.bytes * 1.5 * 1.1, rel=1e-6)
     assert result.duration_s == pytest.approx(255 + 2000 + 4000 + 0 + 4000)
     assert result.largest_lag_s == 1920 * 2.0

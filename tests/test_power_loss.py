@@ -31,7 +31,7 @@ MUTANTS = {
     "sync_file < retire_logs": ("undisturbed", look),
     "sync_folder < retire_logs": ("undisturbed", look),
     "sync_folder < discard_logs": ("restarted", look),
-    "Journal.write": ("undisturbed", look),
+    "Journal._append": ("undisturbed", look),
     "sync_folder < make_folder < create": ("undisturbed", look),
     "sync_folder < create": ("undisturbed", look),
     "sync_file < move_into_place < write_bytes_atomically < write_atomically": ("undisturbed", look),

@@ -80,6 +80,13 @@ def test_a_step_that_is_late_is_not_more_than_done(real_time):
             {"state": "suspended", "why": "too warm"},
             ["suspended: too warm", "goes on by itself; to go on all the same: annealscope resume day1"],
         ),
+        (
+            {"state": "suspended", "why": "refill the cold trap; then `resume`"},
+            [
+                "suspended: refill the cold trap; then `resume`",
+                "when that is done: annealscope resume day1",
+            ],
+        ),
         ({"state": "finishing", "why": "all steps are done"}, ["finishing: all steps are done"]),
     ],
 )

@@ -10,6 +10,7 @@ import pytest
 from publisher_stage import SHAPE, Stage
 from speckle_movie import speckle_movie
 
+from annealscope.controller.record.verify import verify
 from annealscope.controller.stream.publisher import CREDIT_FRAMES, NO_CREDIT
 
 posix = pytest.mark.skipif(sys.platform == "win32", reason="no SIGSTOP on Windows")
@@ -91,3 +92,15 @@ def test_frames_without_credit_are_counted_wherever_they_are_lost(tmp_path, movi
     assert closed.lost >= 150 + 170 - 2 * CREDIT_FRAMES
     assert np.array_equal(slot, seq)
     assert any("is lost" in guard["message"] for guard in stage.records("guard"))
+
+
+def test_frames_that_the_camera_lost_at_the_end_are_in_the_record(tmp_path, movie):
+    with Stage(tmp_path) as stage:
+        stage.open(1, 40)
+        stage.send(movie, 0, 37)
+        stage.publisher.close_hold("complete", 40)
+        closed = stage.wait_for(lambda: stage.publisher.closed_hold(1))
+    assert (closed.frames, closed.lost) == (37, 3)
+    (lost,) = stage.records("lost")
+    assert (lost["first_seq"], lost["frames"], lost["why"]) == (37, 3, "the camera lost them")
+    assert verify(tmp_path / closed.path) == []

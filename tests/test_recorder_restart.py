@@ -4,7 +4,7 @@ import os
 import signal
 import sys
 import time
-from contextlib import suppress
+from contextlib import closing, suppress
 from pathlib import Path
 
 import dying_recorder
@@ -194,6 +194,34 @@ def test_a_recorder_that_dies_again_and_again_is_given_up(tmp_path, movie):
         assert "was started again 2 times in vain" in stage.publisher.failure()
         assert stage.publisher.trouble() == stage.publisher.failure()
         assert stage.events("recorder") == ["started", *["died", "restarted"] * 2, "died"]
+
+
+class Undying:
+    """A process that the disk does not let go: it lives on when it is killed."""
+
+    role, pid, restarts = "recorder", 1, 0
+
+    def alive(self):
+        return True
+
+    def kill(self):
+        pass
+
+    def last_words(self):
+        return ""
+
+
+def test_a_recorder_that_cannot_be_killed_is_given_up(tmp_path):
+    stage = Stage(tmp_path, restarts=2)
+    caretaker, link = stage.publisher._caretaker, stage.publisher._recorder
+    with closing(stage.journal), closing(stage.publisher):
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setitem(caretaker._children, "recorder", Undying())
+            patch.setattr(caretaker._starting, "_limit_s", 0.0)
+            for _ in range(5):
+                caretaker.look_after_recorder()
+        assert "cannot be killed" in link.failure
+        assert stage.events("recorder") == ["killed", "killed"]
 
 
 @linux

@@ -56,6 +56,10 @@ def test_a_rig_says_what_is_done(planned):
     ("text", "message"),
     [
         ("clocks: {pump: {every: 1 h, takes: 1 h}}", "less than `every`"),
+        (
+            "clocks: {pump: {every: 1 h, takes: 50 min}, trap: {every: 1 h, takes: 50 min}}",
+            "no time for frames",
+        ),
         ("clocks: {pump: {every: 1, takes: 5 min}}", "has no unit"),
         ("clocks: {pump: {every: 1 h, takes: 5 min, action: stop}}", 'has to be "note" or "suspend"'),
         ("disk: {keep_free: 2 GiBs}", "unknown unit"),

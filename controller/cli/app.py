@@ -35,7 +35,8 @@ Acknowledge = Annotated[
     str,
     typer.Option(
         metavar="WHY",
-        help="Heat again although the guard of the holder has switched the heater off: what was wrong.",
+        help="The guard of the holder has switched the heater off and locked it: say what was wrong, and "
+        "it is unlocked.",
         show_default=False,
     ),
 ]
@@ -105,7 +106,11 @@ def run(
     ] = None,
     seed: Annotated[int, typer.Option(help="Seed of the simulated world.", min=0)] = 0,
     speed: Annotated[
-        str, typer.Option(metavar="max|real|FACTOR", help="Rehearsals: virtual time, or a clock, e.g. 100.")
+        str,
+        typer.Option(
+            metavar="max|real|FACTOR",
+            help="`max`: a rehearsal on virtual time; `real`: a real clock; 100: one 100 times as fast.",
+        ),
     ] = "max",
     compression: Annotated[
         str, typer.Option(metavar="auto|deflate|none", help="Of the hold files.")
@@ -133,7 +138,12 @@ def carry_on(
     acknowledge: Acknowledge = "",
     report: Annotated[bool, typer.Option(help="Write the report at the end.")] = True,
 ) -> None:
-    """Go on with a run that was parked, has failed, or whose program died; and write the report."""
+    """Go on with a run that was parked, has failed, or whose program died; and write the report.
+
+    Seed and speed are those of the run. A movie that was interrupted goes on at its next frame.
+
+    A heater that a guard has kept hot is taken over within the grace time of the protocol's `safe:`.
+    """
     from annealscope.controller.cli import verbs
 
     verbs.carry_on(folder, parks, acknowledge, report)
@@ -157,7 +167,7 @@ def pause(folder: RunDir) -> None:
 
 @app.command()
 def resume(folder: RunDir) -> None:
-    """Let a paused or suspended run go on; or answer what it asks: a prompt, a checklist."""
+    """Let a paused or suspended run go on; or answer what it asks: a prompt, a checklist, an order."""
     from annealscope.controller.cli import verbs
 
     verbs.request(folder, "resume")
@@ -260,7 +270,10 @@ def repair(
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what would be done.")] = False,
     as_json: Json = False,
 ) -> None:
-    """Make hold files of the frame logs that a crash left behind; raw frames are never changed."""
+    """Make hold files of the frame logs that a crash left behind; raw frames are never changed.
+
+    To go on with the run use `annealscope continue` instead: a hold that was repaired gets no more frames.
+    """
     from annealscope.controller.cli import records
 
     records.repair(folder, dry_run, as_json)

@@ -51,4 +51,5 @@ def _summary(path: Path, bad: Sequence[Finding]) -> str:
     damaged = sum(finding.severity == "damage" for finding in bad)
     if damaged:
         return f"{path}: damage in {damaged} place{'s' if damaged > 1 else ''}; restore it from a copy"
-    return f"{path}: a crash left it unfinished; `annealscope repair` completes it"
+    message = f"{path}: a crash left it unfinished; `annealscope repair` completes it"
+    return f"{message}, `annealscope continue` goes on with the run" if path.is_dir() else message

@@ -55,6 +55,8 @@ def notices(status: Status, folder: Path) -> Iterator[str]:
         yield f"confirm with: {resume}"
     elif status.state == "paused":
         yield f"go on with: {resume}"
+    elif status.state == "suspended" and "`resume`" in status.why:  # somebody has to do something first
+        yield f"when that is done: {resume}"
     elif status.state == "suspended":
         yield f"goes on by itself; to go on all the same: {resume}"
     elif status.prompt:

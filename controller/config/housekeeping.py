@@ -8,6 +8,9 @@ from annealscope.controller.config.model import Choice, Model, broken_rule
 from annealscope.controller.config.names import Name
 from annealscope.controller.config.quantities import DataBytes, DurationS, Share
 
+BUSY_SHARE = 0.75
+"""Of the interval of one clock, what the others may take: the last part of it counts as due already."""
+
 _Action = Annotated[Literal["note", "suspend", "park", "stop"], Choice("note", "suspend", "park", "stop")]
 _By = Annotated[Literal["operator", "itself"], Choice("operator", "itself")]
 
@@ -75,3 +78,17 @@ class Housekeeping(Model):
     """When the disk is nearly full."""
     clocks: dict[Name, Clock] = Field(default_factory=dict)
     """What has to be done every few hours, by name: ``cold_trap``, ``pump``."""
+
+    @model_validator(mode="after")
+    def _leaves_time_for_frames(self) -> "Housekeeping":
+        """While one thing is done, another must not fall due again: frames would never be taken."""
+        suspending = {name: clock for name, clock in self.clocks.items() if clock.action == "suspend"}
+        all_take_s = sum(clock.takes_s for clock in suspending.values())
+        for name, clock in suspending.items():
+            if not all_take_s - clock.takes_s < BUSY_SHARE * clock.every_s:
+                raise broken_rule(
+                    f"leave no time for frames: the others have to take less than {BUSY_SHARE:.0%} of the "
+                    f"`every` of {name} together",
+                    "clocks",
+                )
+        return self

@@ -276,7 +276,7 @@ class Acquire(Task):
         try:
             self._halt(bench)
         finally:  # of a camera that has failed, too: what was recorded gets its file
-            bench.stream.close_hold(reason)
+            bench.stream.close_hold(reason, self.frames)
             self.enter(bench, "closing")
         self._exposures.note_dose(bench)
 
@@ -288,7 +288,7 @@ class Acquire(Task):
         if self._earlier is not None and reason not in TAKEN_UP_LATER:
             self._announce(bench)
             self._note_end(bench, reason)
-            bench.stream.close_hold(reason)
+            bench.stream.close_hold(reason, self.frames)
             self._exposures.note_dose(bench)
         self.enter(bench, "closing")
 

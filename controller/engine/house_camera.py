@@ -13,7 +13,7 @@ FROZEN_PERIODS = 3.0
 SAME_FRAMES = 3
 """... when so many frames in a row have the same pixels."""
 REST_S = (5.0, 30.0, 120.0)
-"""How long a frozen camera rests before its first, second and third new start in an acquisition."""
+"""How long a frozen camera rests before its first, second and third new start in a row."""
 DIM_FRAMES = 3
 """So many dim frames in a row are a beam that has tripped."""
 

@@ -17,6 +17,8 @@ FEWEST_FRAMES = 5
 """... and with none before there are so many."""
 SURE_SIGMA = 5.0
 """A frame that is darker by less than so many standard errors of its mean may be as bright as ever."""
+RECOVERED_FRAMES = 20
+"""A camera that was started again and has given so many frames, none like the one before it, is well."""
 
 
 class FrameLook:
@@ -33,11 +35,13 @@ class FrameLook:
         self.camera = ""
         """Name of the camera that runs, or ran last."""
         self.restarts = 0
-        """How often the camera was started again in this acquisition because it was frozen."""
+        """How often the camera was started again because it was frozen, since it was well."""
         self.overdue_periods = 0.0
         """For how long no frame has come that was due; 0 while they come."""
         self.repeats = 0
         """So many of the newest frames have the pixels of the one before them."""
+        self._fresh = 0
+        """So many of the newest frames have not."""
         self.dim_frames = 0
         """So many of the newest frames are dim."""
         self.brightness = 1.0
@@ -57,6 +61,7 @@ class FrameLook:
     def end(self) -> None:
         """The camera is stopped: what was wrong with its frames is over."""
         self.overdue_periods, self.repeats, self.dim_frames, self._before = 0.0, 0, 0, None
+        self._fresh = 0
 
     def forget_brightness(self) -> None:
         """Take the frames that come as the usual ones."""
@@ -86,6 +91,9 @@ class FrameLook:
         same = varied and self._before is not None and np.array_equal(sample, self._before)
         self.repeats = self.repeats + 1 if same else 0
         self._before = sample.copy()
+        self._fresh = 0 if same else self._fresh + 1
+        if self._fresh >= RECOVERED_FRAMES:
+            self.restarts = 0
 
     def _judge(self, level: float, error: float) -> None:
         """Compare a level with those before; a dim frame does not become the measure of others."""

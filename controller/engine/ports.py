@@ -38,8 +38,16 @@ class FrameStream(Protocol):
     def newest_live(self) -> Live | None:
         """Return the newest live result of the open hold."""
 
-    def close_hold(self, reason: str) -> None:
-        """End the acquisition; harmless when none is open."""
+    def close_hold(self, reason: str, end_seq: int = 0) -> None:
+        """End the acquisition; harmless when none is open.
+
+        Parameters
+        ----------
+        reason
+            Why no more frames are taken.
+        end_seq
+            One past the last number of the camera: frames before it that were not sent are lost.
+        """
 
     def closed_hold(self, hold: int) -> HoldClosed | None:
         """Return the recorder's confirmation that a hold is complete on disk."""

@@ -213,11 +213,10 @@ class Engine:
         """When the next turn is due; None: when the stream has news."""
         now_s, current = self._bench.now_s, self._agenda.current
         match self._machine.state:
-            case RunState.PAUSED:
-                if self._bench.clock.virtual:  # a person is to come: time passes at a pace of some sense
+            case RunState.PAUSED | RunState.SUSPENDED as state:
+                awaited = state is RunState.PAUSED or self._bench.stream.trouble() is not None
+                if awaited and self._bench.clock.virtual:  # a person, or a recorder, comes in real time
                     self._bench.stream.wait(WAIT_FOR_STREAM_S)
-                return now_s + TICK_STEADY_S
-            case RunState.SUSPENDED:
                 return now_s + TICK_STEADY_S
             case RunState.PARKED:
                 return now_s + NIGHT_TICK_S if self._agenda.collect(self._bench) else None

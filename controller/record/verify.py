@@ -67,6 +67,8 @@ def _check_one(path: Path) -> Iterator[Finding]:
     stem = hold_stem(path.resolve())
     if not path.exists() and not all_logs(stem):
         raise RecordError(f"{path} is neither a run folder nor a hold: there is no such file")
+    if not all_logs(stem) and path.suffix != ".nxs":
+        raise RecordError(f"{path} is neither a run folder, nor a hold file, nor a frame log")
     run = RunFolder(stem.parent.parent)
     records = (record for record in read_lines(run.journal) if record is not None)
     yield from check_hold(stem, stories(records).get(stem.name), run.is_running())

@@ -69,7 +69,7 @@ def check_hold(stem: Path, story: HoldStory | None, running: bool) -> Iterator[F
 def _unfinished(path: Path) -> str:
     if is_closed(path):
         return "is complete, but was not read back, and its logs lie beside it; repair does the rest"
-    return "was never closed: its frames are in the frame logs; repair makes a hold file of them"
+    return "was never closed: its frames are in the frame logs; nothing is lost"
 
 
 # ---------------------------------------------------------------------- frame logs

@@ -73,4 +73,4 @@ def _check_ends(path: Path, records: Sequence[Record], running: bool) -> Iterato
     if not part:
         yield Finding(path, "the run has no beginning", "damage")
     elif not ends and not running:
-        yield Finding(path, "the run has no end: its program died; repair closes the record", "unfinished")
+        yield Finding(path, "the run has no end: its program died", "unfinished")

@@ -74,10 +74,14 @@ class Continuation:
 
     def __str__(self) -> str:
         ended = f"{self.left.utc:%Y-%m-%d %H:%M:%S} UTC"
-        how = "the program had died" if self.left.outcome == "crashed" else f"the run was {self.left.outcome}"
+        how = {"crashed": "the program had died", "failed": "the run had failed"}.get(
+            self.left.outcome, f"the run was {self.left.outcome}"
+        )
         if self.taken_up is None:
             return f"goes on with {self.step}; {how} at {ended}"
         opening = self.taken_up.acquisition.opening
+        if self.taken_up.acquisition.reason is not None or opening.first_seq >= opening.frames_planned:
+            return f"closes hold {opening.name}, which has all its frames, and goes on; {how} at {ended}"
         place = f"at frame {opening.first_seq} of {opening.frames_planned}"
         return f"goes on in hold {opening.name} {place}; {how} at {ended}"
 
@@ -95,7 +99,8 @@ def left_of(run: RunFolder) -> LeftOff:
         message = f"{run.path} is not a run folder: its journal is empty"
         raise RunError(message, ExitCode.INVALID_INPUT) from None
     if left.outcome not in MAY_GO_ON:
-        message = f"the run in {run.path} has ended: {left.outcome}, {left.why}; start a new one"
+        how = left.why if left.why.startswith(left.outcome) else f"{left.outcome}, {left.why}"
+        message = f"the run in {run.path} has ended: {how}; start a new one"
         raise RunError(message, ExitCode.USAGE)
     if left.ending:
         message = (

@@ -78,11 +78,12 @@ class GuardHost:
         Raises RunError when the guard does not come up, or the heater was not frozen in time.
         """
         try:
+            ours = self._is_ours()  # as the last guard has left it: ours will say that it is
             self._holder = holder = self._inherited() or self._started()
             holder.heard = self.heard
             holder.open()
             self._unlock(holder, journal)
-            self._try_out(holder, journal)
+            self._try_out(holder, journal, ours)
         except DeviceError as error:
             self.leave()
             raise RunError(str(error), ExitCode.DEVICE) from None
@@ -169,13 +170,18 @@ class GuardHost:
             holder.acknowledge(self._acknowledge)
             journal.write("guard", guard="heater", message=trip, action=f"acknowledged: {self._acknowledge}")
 
-    def _try_out(self, holder: GuardedHolder, journal: Journal) -> None:
+    def _try_out(self, holder: GuardedHolder, journal: Journal, ours: bool) -> None:
         """Let the lease lapse before anything is heated; a heater that was kept hot has shown it already."""
         standing = holder.standing()
         if standing.rung == "off":
             drill = self._drill(holder, journal)
             froze_after_s, allowed_s = round(drill.froze_after_s, 3), round(drill.allowed_s, 3)
             journal.write("drill", froze_after_s=froze_after_s, allowed_s=allowed_s)
+        elif not ours:
+            raise DeviceError(
+                f"guard: the heater was found on at {to_celsius(standing.setpoint_K):.1f} °C, and not for "
+                "this run; it is cooled down now: begin when it is off"
+            )
         else:
             message = f"the heater was kept at {to_celsius(standing.setpoint_K):.1f} °C by its guard"
             journal.write("guard", guard="lease", message=message, action="taken over")

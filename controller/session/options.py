@@ -45,7 +45,7 @@ class RunOptions:
 
 def _check_choice(name: str, value: str, choices: tuple[str, ...]) -> None:
     if value not in choices:
-        raise RunError(f"{name} must be {one_of(choices)}, got {value!r}", ExitCode.USAGE)
+        raise RunError(f"--{name} must be {one_of(choices)}, got {value!r}", ExitCode.USAGE)
 
 
 def make_clock(speed: str, start_s: float = 0.0) -> Clock:

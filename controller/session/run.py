@@ -195,10 +195,11 @@ class _Session:
         try:
             if not self.clock.virtual:
                 preflight(self.folder.path, self.prepared.plan, self.journal)
+            self.devices.start(self.journal)  # first: a heater that was kept hot has its grace time only
             publisher.listen(desk.answer)
             publisher.start()
-            self.devices.start(self.journal)
         except BaseException as error:
+            self.devices.leave()
             code = error.exit_code if isinstance(error, RunError) else ExitCode.INTERNAL
             self.journal.write("run_ended", outcome="failed", why=str(error), exit_code=int(code))
             raise

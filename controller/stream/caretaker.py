@@ -117,15 +117,23 @@ class Caretaker:
         if not child.pid or link.failure is not None:
             return
         if self._recorder_hangs(child):
-            child.kill()
-            self._note(child, "killed")
-            self._why_killed = HANGS
-            link.lost(HANGS)
+            self._kill_recorder(link, child)
         link.heard = False
         if link.progress:
             child.restarts, link.progress = 0, False
         if not child.alive():
             self._replace_recorder(link, child)
+
+    def _kill_recorder(self, link: RecorderLink, child: Child) -> None:
+        """Kill it; one that the disk does not let go is given up when that was tried often enough."""
+        child.kill()
+        self._note(child, "killed")
+        self._why_killed = HANGS
+        link.lost(HANGS)
+        if child.alive():
+            child.restarts += 1
+            if child.restarts >= self._patience.restarts:
+                link.failure = f"{HANGS}, and cannot be killed"
 
     def _recorder_hangs(self, child: Child) -> bool:
         """Frames are acknowledged before their hold is closed, so that has no part in how long they take."""

@@ -133,6 +133,8 @@ def _why_not_alive(folder: Path) -> str:
         return f"no run is alive in {folder}: its program died; {GO_ON}"
     last = newest.pop()
     if last["kind"] == "run_ended":
-        ended = f"no run is alive in {folder}: that run has ended: {last['outcome']}, {last['why']}"
+        outcome, why = last["outcome"], last["why"]
+        how = why if why.startswith(outcome) else f"{outcome}, {why}"
+        ended = f"no run is alive in {folder}: that run has ended: {how}"
         return f"{ended}; {GO_ON}" if last["outcome"] in ("failed", "crashed") else ended
     return f"no run is alive in {folder}: it is just starting, or its program died; then {GO_ON}"

@@ -31,6 +31,8 @@ class HoldFrames:
         """One past the newest frame of the camera."""
         self.last_seq = opening.first_seq - 1
         """The newest frame that was sent, or that an earlier process has accounted for."""
+        self._next_s = 0.0
+        """When the frame after the newest one should have begun."""
 
     def follows(self, frame: Frame) -> bool:
         """Say whether a frame is newer than all before it."""
@@ -50,6 +52,13 @@ class HoldFrames:
         """Count a frame that came but cannot be sent."""
         self._count(frame)
         self._add_loss(frame.seq, 1, frame.t_start_s, why)
+
+    def lose_rest(self, end_seq: int) -> None:
+        """Count what the camera should have given up to a number, when nothing more is waited for."""
+        missing = end_seq - self.next_seq
+        if missing > 0:
+            self._add_loss(self.next_seq, missing, self._next_s, BY_THE_CAMERA)
+            self.next_seq = end_seq
 
     def header(
         self, frame: Frame, pixels: npt.NDArray[Any], shift_applied_nm: tuple[float, float], beam_on: bool
@@ -91,6 +100,7 @@ class HoldFrames:
             first_s = frame.t_start_s - missing * self._opening.period_s
             self._add_loss(self.next_seq, missing, first_s, BY_THE_CAMERA)
         self.next_seq = frame.seq + 1
+        self._next_s = frame.t_start_s + self._opening.period_s
 
     def _add_loss(self, first_seq: int, frames: int, t_s: float, why: str) -> None:
         before = self._losses[-1] if self._losses else None

@@ -183,11 +183,12 @@ class Publisher:
         """Return the newest live result of the open hold."""
         return self._analyst.live
 
-    def close_hold(self, reason: str) -> None:
-        """Ask both children to finish the open hold; a watch is over at once."""
+    def close_hold(self, reason: str, end_seq: int = 0) -> None:
+        """Ask both children to finish the open hold; a watch is over at once. See `FrameStream`."""
         if self._opening is None or self._closing:
             return
         _, taken = self._open()
+        taken.lose_rest(end_seq)
         self._tell_losses(taken)
         hold, frames = self._opening.hold, 0 if self._watching else self._recorder.sent
         closing = CloseHold(hold=hold, end_seq=taken.next_seq, frames=frames, reason=reason)

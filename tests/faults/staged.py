@@ -195,6 +195,9 @@ class StagedRun:
         for process in self.processes():
             with contextlib.suppress(psutil.Error):
                 process.kill()
+        for child in (self._program, self._viewer):
+            if child is not None:
+                child.wait(10.0)
         self.evidence.end()
         self.lateness.end()
 
