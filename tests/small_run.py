@@ -1,9 +1,14 @@
 """A small experiment for tests of whole runs: 64 x 64 pixels, a few hundred frames, real processes."""
 
+import contextlib
+import io
 import os
 import subprocess
 import sys
 from pathlib import Path
+from unittest import mock
+
+from annealscope.controller.cli.app import app, guarded
 
 
 def rig_text() -> str:
@@ -51,6 +56,19 @@ def write_inputs(folder: Path, frames: int = 200, protocol: str = PROTOCOL) -> t
 def command(*arguments: object) -> list[str]:
     """The command line of the program, as a user would have it."""
     return [sys.executable, "-m", "annealscope.controller.cli", *map(str, arguments)]
+
+
+def annealscope_here(*arguments: object, cwd: Path | None = None) -> subprocess.CompletedProcess:
+    """Run the program to its end in this process: it says the same, but need not be started."""
+    said, complained = io.StringIO(), io.StringIO()
+    with (
+        contextlib.redirect_stdout(said),
+        contextlib.redirect_stderr(complained),
+        contextlib.chdir(cwd or Path.cwd()),
+        mock.patch.object(sys, "argv", ["annealscope", *map(str, arguments)]),
+    ):
+        exit_code = guarded(app)
+    return subprocess.CompletedProcess(arguments, exit_code, said.getvalue(), complained.getvalue())
 
 
 def annealscope(

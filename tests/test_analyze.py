@@ -7,7 +7,7 @@ import h5py
 import numpy as np
 import pytest
 import tifffile
-from small_run import annealscope
+from small_run import annealscope_here
 from speckle_movie import speckle_count, speckle_movie
 
 from annealscope.analysis.speckle_size import speckle_fwhm_px
@@ -42,7 +42,7 @@ def stack(movie, tmp_path_factory):
 
 
 def _analyze(source, *options, cwd):
-    done = annealscope(
+    done = annealscope_here(
         "analyze", source, "--period", f"{PERIOD_S:g} s", "--pixel", "0.165 nm", "--json", *options, cwd=cwd
     )
     assert done.returncode == 0, done.stderr
@@ -116,7 +116,7 @@ def test_a_bad_stack_gives_a_message_and_exit_code_3(name, tmp_path):
     elif content is not None:
         np.save(path, content)
 
-    done = annealscope("analyze", tmp_path / name, "--period", "2 s", "--pixel", "0.2 nm", cwd=tmp_path)
+    done = annealscope_here("analyze", tmp_path / name, "--period", "2 s", "--pixel", "0.2 nm", cwd=tmp_path)
 
     assert done.returncode == 3, done.stdout + done.stderr
     assert message in done.stderr
@@ -172,7 +172,7 @@ def _empty_dataset(folder):
 )
 def test_a_damaged_stack_gives_a_message_and_exit_code_3(make, tmp_path):
     source, message = make(tmp_path)
-    done = annealscope(
+    done = annealscope_here(
         "analyze", source, "--period", "2 s", "--pixel", "0.2 nm", "--aperture", "0.7 1/nm", cwd=tmp_path
     )
     assert done.returncode == 3, done.stdout + done.stderr
@@ -184,7 +184,7 @@ def test_a_damaged_stack_gives_a_message_and_exit_code_3(make, tmp_path):
 def test_an_aperture_whose_speckles_cannot_be_seen_is_refused(aperture, tmp_path):
     np.save(tmp_path / "a.npy", _noise(64, 64, 64))
     options = "--period", "2 s", "--pixel", "0.165 nm", "--aperture", aperture
-    done = annealscope("analyze", "a.npy", *options, cwd=tmp_path)
+    done = annealscope_here("analyze", "a.npy", *options, cwd=tmp_path)
     assert done.returncode == 3, done.stdout + done.stderr
     assert "speckles of" in done.stderr
     assert not list(tmp_path.glob("*.results.nxs"))
@@ -197,14 +197,15 @@ def test_frames_without_relaxation_say_so(frames, tmp_path):
     np.save(tmp_path / "a.npy", frames)
     options = "--period", "2 s", "--pixel", "0.165 nm", "--aperture", "0.7 1/nm"
 
-    done = annealscope("analyze", "a.npy", *options, cwd=tmp_path)
+    done = annealscope_here("analyze", "a.npy", *options, cwd=tmp_path)
     assert done.returncode == 7, done.stdout + done.stderr
     assert "no relaxation found" in done.stdout
     assert "nan" not in done.stdout
     assert "Traceback" not in done.stderr
 
     (row,) = json.loads(
-        annealscope("analyze", "a.npy", *options, "--json", cwd=tmp_path).stdout, parse_constant=pytest.fail
+        annealscope_here("analyze", "a.npy", *options, "--json", cwd=tmp_path).stdout,
+        parse_constant=pytest.fail,
     )
     assert row["tau_s"] is None
 
@@ -213,7 +214,7 @@ def test_an_hdf5_file_without_a_dataset_name_says_which_there_are(tmp_path):
     with h5py.File(tmp_path / "a.h5", "w") as file:
         file["deep/frames"] = np.zeros((4, 8, 8))
     for source in ("a.h5", "a.h5::deep/nothing"):
-        done = annealscope("analyze", source, "--period", "2 s", "--pixel", "0.2 nm", cwd=tmp_path)
+        done = annealscope_here("analyze", source, "--period", "2 s", "--pixel", "0.2 nm", cwd=tmp_path)
         assert done.returncode == 3
         assert "deep/frames" in done.stderr
 
@@ -229,7 +230,7 @@ def test_an_hdf5_file_without_a_dataset_name_says_which_there_are(tmp_path):
 )
 def test_a_stack_needs_its_scales_with_units(options, message, tmp_path):
     np.save(tmp_path / "a.npy", np.zeros((4, 8, 8)))
-    done = annealscope("analyze", "a.npy", "--pixel", "0.2 nm", *options, cwd=tmp_path)
+    done = annealscope_here("analyze", "a.npy", "--pixel", "0.2 nm", *options, cwd=tmp_path)
     assert done.returncode == 2
     assert message in done.stderr
     assert "Traceback" not in done.stderr
@@ -246,7 +247,7 @@ def test_a_bad_run_folder_gives_a_message(content, tmp_path):
     if content == "broken hold":
         (run / "holds" / "01_ecm_100C.nxs").write_bytes(b"not HDF5")
 
-    done = annealscope("analyze", run)
+    done = annealscope_here("analyze", run)
 
     assert done.returncode == 3, done.stdout + done.stderr
     assert "run" in done.stderr

@@ -6,7 +6,7 @@ import h5py
 import numpy as np
 import pytest
 from record_samples import ecm_entries, frame, open_hold
-from small_run import annealscope
+from small_run import annealscope_here
 
 from annealscope.controller.cli import analyze as cli_analyze
 from annealscope.controller.errors import ExitCode
@@ -110,7 +110,7 @@ def test_results_never_replace_anything_but_results(target, hold, tmp_path):
         path.mkdir()
     before = path.read_bytes() if path.is_file() else None
 
-    done = annealscope("analyze", hold, "-o", path)
+    done = annealscope_here("analyze", hold, "-o", path)
 
     assert done.returncode == 2, done.stdout + done.stderr
     assert str(path) in done.stderr
@@ -129,7 +129,7 @@ def test_results_replace_earlier_results_but_not_those_they_are_made_from(tmp_pa
 
     before = path.read_bytes()
     options = "--period", "2 s", "--pixel", "0.2 nm", "-o", path
-    done = annealscope("analyze", f"{path}::entry/map/flags", *options)
+    done = annealscope_here("analyze", f"{path}::entry/map/flags", *options)
     assert done.returncode == 2
     assert "never replace data" in done.stderr
     assert path.read_bytes() == before
@@ -141,6 +141,6 @@ def test_a_hold_whose_frames_are_damaged_gives_a_message(hold):
         chunk = file["entry/data/data"].id.get_chunk_info(1)
     content[chunk.byte_offset : chunk.byte_offset + chunk.size] = bytes(chunk.size)
     hold.write_bytes(content)
-    done = annealscope("analyze", hold)
+    done = annealscope_here("analyze", hold)
     assert done.returncode == 3, done.stdout + done.stderr
     assert "cannot be read" in done.stderr

@@ -3,7 +3,7 @@
 import json
 
 import pytest
-from small_run import annealscope, write_inputs
+from small_run import annealscope, annealscope_here, write_inputs
 
 
 @pytest.fixture(scope="module")
@@ -16,10 +16,10 @@ def finished(tmp_path_factory):
 
 
 def test_a_finished_run_is_as_it_was_recorded(finished):
-    done = annealscope("verify", finished)
+    done = annealscope_here("verify", finished)
     assert (done.returncode, done.stderr) == (0, "")
     assert "everything is as recorded" in done.stdout
-    assert "nothing to repair" in annealscope("repair", finished).stdout
+    assert "nothing to repair" in annealscope_here("repair", finished).stdout
 
 
 def test_damage_is_named_and_ends_with_7(finished):
@@ -28,7 +28,7 @@ def test_damage_is_named_and_ends_with_7(finished):
     middle = len(content) // 2
     content[middle : middle + 4096] = bytes(4096)
     hold.write_bytes(content)
-    done = annealscope("verify", finished, "--json")
+    done = annealscope_here("verify", finished, "--json")
     assert done.returncode == 7
     assert "damage" in done.stderr
     findings = json.loads(done.stdout)
@@ -37,6 +37,6 @@ def test_damage_is_named_and_ends_with_7(finished):
 
 def test_a_folder_that_is_no_run_is_refused(tmp_path):
     for verb in ("verify", "repair"):
-        done = annealscope(verb, tmp_path)
+        done = annealscope_here(verb, tmp_path)
         assert done.returncode == 3, done.stderr
         assert "Traceback" not in done.stderr
