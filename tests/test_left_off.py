@@ -5,7 +5,7 @@ import json
 import pytest
 
 from annealscope.controller.engine.conduct import ALL_DONE
-from annealscope.controller.errors import RunError
+from annealscope.controller.errors import ExitCode, RunError
 from annealscope.controller.journal import Journal, read_journal
 from annealscope.controller.planning.dose import Dose
 from annealscope.controller.record.repair import repair
@@ -26,8 +26,8 @@ def _step(index, kind="wait", path=None):
     return "step", {"index": index, "step": kind, "path": path or f"steps.{index}"}
 
 
-def _ended(outcome):
-    return "run_ended", {"outcome": outcome, "why": f"{outcome} for a reason", "exit_code": 0}
+def _ended(outcome, exit_code=ExitCode.OPERATOR):
+    return "run_ended", {"outcome": outcome, "why": f"{outcome} for a reason", "exit_code": int(exit_code)}
 
 
 def _state(state, why):
@@ -178,6 +178,16 @@ def test_a_torn_last_line_hides_nothing(folder):
     with folder.journal.open("ab") as file:
         file.write(b'{"n": 3, "t_s": 30.0, "kind": "run_cont')
     assert left_of(folder).next_step == 2
+
+
+def test_what_a_guard_has_stopped_goes_on_at_the_temperature_that_it_had(folder):
+    stopping = _state("finishing", "the disk is full")
+    cooled = ("settled", {"setpoint_K": 298.15, "age_s": 0.0})
+    ended = _ended("stopped", ExitCode.INCOMPLETE)
+    left = _left(
+        folder, _step(3), SETTLED, _step(4), stopping, _step(9, "cool", "safe"), READING, cooled, ended
+    )
+    assert (left.next_step, left.specimen) == (4, Specimen(373.15, 20.0, None))
 
 
 # ---------------------------------------------------------------------- refusals

@@ -28,8 +28,7 @@ from annealscope.controller.session.prepare import Prepared, prepare
 from annealscope.controller.stream.messages import FrameHeader, NewSegment
 from annealscope.controller.stream.retold import Note
 
-MAY_GO_ON = ("parked", "failed", "crashed")
-"""Outcomes after which there is something left that nobody has given up."""
+BY_THE_OPERATOR = (ExitCode.OPERATOR, ExitCode.CTRL_C)
 
 
 @dataclass(frozen=True)
@@ -86,6 +85,13 @@ class Continuation:
         return f"goes on in hold {opening.name} {place}; {how} at {ended}"
 
 
+def may_go_on(outcome: str, exit_code: int | None) -> bool:
+    """Say whether a run may go on: whoever ended it was not its operator, and something is left."""
+    return outcome in ("parked", "failed", "crashed") or (
+        outcome == "stopped" and exit_code not in BY_THE_OPERATOR
+    )
+
+
 def left_of(run: RunFolder) -> LeftOff:
     """Read where a run left off. Raises RunError for one that cannot go on."""
     if run.is_running():
@@ -98,11 +104,11 @@ def left_of(run: RunFolder) -> LeftOff:
     except ValueError:
         message = f"{run.path} is not a run folder: its journal is empty"
         raise RunError(message, ExitCode.INVALID_INPUT) from None
-    if left.outcome not in MAY_GO_ON:
+    if not may_go_on(left.outcome, left.exit_code):
         how = left.why if left.why.startswith(left.outcome) else f"{left.outcome}, {left.why}"
         message = f"the run in {run.path} has ended: {how}; start a new one"
         raise RunError(message, ExitCode.USAGE)
-    if left.ending:
+    if left.ending and left.outcome != "stopped":
         message = (
             f"the run in {run.path} was being ended when its program died: {left.ending}; start a new one "
             "(`annealscope repair` completes the record of this one)"

@@ -63,6 +63,8 @@ class LeftOff:
     outcome: str
     """As in the journal's ``run_ended``; ``crashed`` where there is none."""
     why: str
+    exit_code: int | None
+    """None where the journal has no ``run_ended``."""
     t_s: float
     """The run's clock then."""
     utc: datetime
@@ -126,7 +128,7 @@ class _Fold:
         match record:
             case {"kind": "step"} | {"kind": "parked"} | {"kind": "state"} | {"kind": "run_ended"}:
                 self._take_progress(record)
-            case {"kind": "settled", "setpoint_K": target_K}:
+            case {"kind": "settled", "setpoint_K": target_K} if not self.ending:
                 self.target_K, self.frozen = target_K, None
                 self.settled_s = record["t_s"] - record.get("age_s", 0.0)
             case {"kind": "reading", "setpoint_K": setpoint_K}:
@@ -147,6 +149,7 @@ class _Fold:
         return LeftOff(
             outcome=self.end["outcome"] if self.end else "crashed",
             why=self.end["why"] if self.end else "its program died",
+            exit_code=self.end["exit_code"] if self.end else None,
             t_s=self.t_s,
             utc=self.utc,
             next_step=self.step,
@@ -188,6 +191,7 @@ class _Fold:
                     self.step = None
                 elif self.step is not None:
                     self.ending = why
+                    self._freeze(record["t_s"], left_s=None)
             case {"kind": "state", "state": "faulted"}:
                 self._freeze(record["t_s"], left_s=record["t_s"])
             case {"kind": "run_ended"}:

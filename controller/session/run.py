@@ -20,9 +20,9 @@ from annealscope.controller.record.framelog import RecordError
 from annealscope.controller.record.repair import repair
 from annealscope.controller.record.runfolder import RunFolder, create, open_run
 from annealscope.controller.session.continuation import (
-    MAY_GO_ON,
     Continuation,
     left_of,
+    may_go_on,
     prepare_again,
     take_over,
 )
@@ -147,7 +147,9 @@ def carry_on(
         journal_continuation(journal, going_on)
         session = _Session(prepared, options, folder, clock, devices, journal, going_on)
         outcome = session.conduct(commands, observer)
-    if outcome.outcome not in MAY_GO_ON:  # nobody takes up any more what was left before it was taken up
+    if not may_go_on(
+        outcome.outcome, outcome.exit_code
+    ):  # nobody takes up any more what was left before it was taken up
         repair(folder.path)
     return outcome
 
