@@ -11,11 +11,16 @@ from pathlib import Path
 import zmq
 
 ASK_EVERY_S = 0.02
+FIND_WITHIN_S = 10.0
+"""A run that is over by then has nothing to look at."""
 
 
 def main() -> None:
     path = Path(sys.argv[1]) / "live.json"
+    end_s = time.monotonic() + FIND_WITHIN_S
     while not path.exists():
+        if time.monotonic() > end_s:
+            return
         time.sleep(ASK_EVERY_S)
     live = json.loads(path.read_text(encoding="utf-8"))
     question = json.dumps({"token": live["token"], "request": "status"}).encode()
