@@ -16,7 +16,7 @@ from annealscope.analysis.ecm_rows import FrameRows, FrameState, Rows, timeline
 from annealscope.analysis.ecm_spec import EcmSpec
 from annealscope.analysis.geometry import CHANNELS, LIVE_PIXELS, correlator_levels
 from annealscope.analysis.multitau import MultiTau
-from annealscope.analysis.multitau_level import BLOCK
+from annealscope.analysis.multitau_tiles import BLOCK
 from annealscope.analysis.slots import block_runs
 from annealscope.analysis.twotime import TwoTime
 from annealscope.analysis.values import FrameBlock, InvalidData, Results

@@ -4,17 +4,21 @@ What is computed, and the rules for lost slots and segments, is in docs/methods/
 that are aligned on slot numbers, so that it does not matter how the frames were split into calls.
 """
 
+import copy
 from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 
-from annealscope.analysis.multitau_level import BLOCK, TILE, Flags, Level, Pixels, close_levels, with_next
+from annealscope.analysis.multitau_level import Level, settle
+from annealscope.analysis.multitau_tiles import BLOCK, TILE, Flags, Pixels, Tiles, Visit
 from annealscope.analysis.slots import Integers, SlotOrder, block_runs
 from annealscope.analysis.values import InvalidData
 
 _TILES_AT_ONCE = 64
+_NO_FRAMES = np.empty((0, 0), dtype=np.float32)
+_NO_SLOTS = np.empty(0, dtype=np.int64)
 
 
 @dataclass(frozen=True)
@@ -78,8 +82,8 @@ class MultiTau:
         self._order = SlotOrder(shape)
         self.geometry = (self._order.shape, channels, levels)
         self._n_pixels = shape[0] * shape[1]
-        self._n_tiles = -(-self._n_pixels // TILE)
-        self._levels = [Level(self._n_tiles, channels, number) for number in range(levels)]
+        self._levels = [Level(channels, number) for number in range(levels)]
+        self._tiles = Tiles(self._n_pixels, channels, [level.lags for level in self._levels])
         self._segment: int | None = None
         self._block = 0
         self._span = (channels + 1) * 2 ** (levels - 1)
@@ -107,7 +111,12 @@ class MultiTau:
         pixels = images.reshape(len(images), self._n_pixels)
         for number, block, run in block_runs(slots, segments, BLOCK):
             self._enter(number, block)
-            self._levels[0].put(pixels[run], slots[run] % BLOCK)
+            place = slots[run] % BLOCK
+            if place[-1] == BLOCK - 1:
+                self._finish_block(pixels[run], place)
+            else:
+                self._tiles.store(pixels[run], place)
+                self._levels[0].exists[place] = True
 
     def sums(self) -> LagSums:
         """Return the sums over everything so far, at the lags that have a pair; more frames may follow.
@@ -122,13 +131,14 @@ class MultiTau:
         InvalidData
             There is no pair of frames yet.
         """
-        pairs = np.concatenate(self._pairs())
+        levels, visit = self._close()
+        pairs = np.concatenate([level.pairs for level in levels])
         kept = pairs > 0
         if not kept.any():
             raise InvalidData("g2: at least two frames in one segment are needed, no pair of frames found")
-        product, left, right = self._pixel_sums(kept)
-        lag_slots = np.concatenate([level.lags * level.width for level in self._levels])
-        width_slots = np.concatenate([np.full_like(level.lags, level.width) for level in self._levels])
+        product, left, right = self._pixel_sums(visit, pairs, kept)
+        lag_slots = np.concatenate([level.lags * level.width for level in levels])
+        width_slots = np.concatenate([np.full_like(level.lags, level.width) for level in levels])
         return LagSums(lag_slots[kept], pairs[kept], width_slots[kept], product, left, right)
 
     def merge(self, other: "MultiTau") -> None:
@@ -148,22 +158,19 @@ class MultiTau:
             )
         self._order.merge(other._order)  # noqa: SLF001
         self._end_segment()
+        levels, visit = other._close()  # noqa: SLF001
         for tiles in self._chunks():
-            for mine, theirs in zip(self._levels, other._closed(tiles), strict=True):  # noqa: SLF001
-                mine.add(theirs, tiles)
-        for mine, pairs in zip(self._levels, other._pairs(), strict=True):  # noqa: SLF001
-            mine.pairs += pairs
+            self._tiles.add(other._closed(tiles, visit), tiles)  # noqa: SLF001
+        for mine, theirs in zip(self._levels, levels, strict=True):
+            mine.pairs += theirs.pairs
 
-    def _pixel_sums(self, kept: Flags) -> Pixels:
+    def _pixel_sums(self, visit: Visit | None, pairs: Integers, kept: Flags) -> Pixels:
         """Return product, left and right sums (3, L, ny, nx) for the lags that are kept."""
         n_kept = np.count_nonzero(kept)
         sums = np.empty((3, n_kept, self._n_pixels), dtype=np.float32)
         row = np.where(kept, np.cumsum(kept) - 1, -1)
         for tiles in self._chunks():
-            first = 0
-            for level in self._closed(tiles):
-                level.write_sums(sums[:, :, tiles.start * TILE :], row[first : first + len(level.lags)])
-                first += len(level.lags)
+            self._closed(tiles, visit).write_sums(pairs, row, sums[:, :, tiles.start * TILE :])
         return sums.reshape(3, n_kept, *self._order.shape)
 
     def _enter(self, segment: int, block: int) -> None:
@@ -175,35 +182,33 @@ class MultiTau:
             for level in self._levels:
                 level.start_at(block)
         while self._block < block:
-            self._finish_block()
-            self._block += 1
+            self._finish_block(_NO_FRAMES, _NO_SLOTS)
 
-    def _finish_block(self) -> None:
-        for level, above in with_next(self._levels):
-            level.correlate(above)
-            level.step()
-            if above is None or above.pending < above.batch:
-                return
+    def _finish_block(self, pixels: Pixels, place: Integers) -> None:
+        """Correlate the block: frames stored before, and these, which are not."""
+        self._tiles.visit(settle(self._levels, place), pixels)
+        self._block += 1
 
     def _end_segment(self) -> None:
         if self._segment is not None:
-            close_levels(self._levels)
+            self._tiles.visit(settle(self._levels, _NO_SLOTS, closing=True), _NO_FRAMES)
+            self._tiles.clear()
             for level in self._levels:
                 level.clear()
             self._segment = None
 
-    def _closed(self, tiles: slice) -> list[Level]:
-        """Return copies of some tiles, with all that is pending settled."""
-        levels = [level.part(tiles) for level in self._levels]
-        if self._segment is not None:
-            close_levels(levels)
-        return levels
+    def _close(self) -> tuple[list[Level], Visit | None]:
+        """Return the levels with all that is pending settled, and what it means for the pixels if anything."""
+        levels = copy.deepcopy(self._levels)
+        return levels, None if self._segment is None else settle(levels, _NO_SLOTS, closing=True)
 
-    def _pairs(self) -> list[Integers]:
-        """Return the number of pairs at each lag of each level, all that is pending settled."""
-        no_pixels = slice(0, 0)
-        return [level.pairs for level in self._closed(no_pixels)]
+    def _closed(self, tiles: slice, visit: Visit | None) -> Tiles:
+        """Return a copy of some tiles, with all that is pending settled."""
+        part = self._tiles.part(tiles)
+        if visit is not None:
+            part.visit(visit, _NO_FRAMES)
+        return part
 
     def _chunks(self) -> Iterator[slice]:
-        for start in range(0, self._n_tiles, _TILES_AT_ONCE):
+        for start in range(0, self._tiles.n_tiles, _TILES_AT_ONCE):
             yield slice(start, start + _TILES_AT_ONCE)
