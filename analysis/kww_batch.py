@@ -1,7 +1,11 @@
 """The one fitter of plain KWW curves: bounded Levenberg-Marquardt over many curves at once.
 
 All helpers of the kernel are in this file: numba's cache watches a kernel's own file only. They are loops,
-not array expressions, which halves the time to compile them.
+not array expressions, which halves the time to compile them, and what they hand on are tuples, which live in
+registers: a fit takes about a microsecond, as long as a few small arrays take to make.
+
+Curves in single precision are summed in single precision, which is twice as fast; parameters, and equations
+that are solved, are in double precision always.
 """
 
 import math
@@ -9,7 +13,8 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
-from numba import njit, prange
+from numba import njit, prange, types
+from numba.extending import overload
 
 from annealscope.analysis.fit_spec import FitFlag, FitSpec
 from annealscope.analysis.values import FloatArray, InvalidData
@@ -27,16 +32,17 @@ _BASELINE_AT_BOUND = int(FitFlag.BASELINE_AT_BOUND)
 
 _MIN_POINTS = 6
 _START_BETA = 0.8
-_MAX_RELATIVE_AMPLITUDE = 10.0
-_MIN_RELATIVE_AMPLITUDE = 1e-6
+_MIN_LOG_AMPLITUDE, _MAX_LOG_AMPLITUDE = math.log(1e-6), math.log(10.0)
+"""Bounds of ln A, from that of the start."""
 _RUNS_Z = -3.0
-_GONE = 5.8
-"""Logarithm of (t/tau)^beta beyond which the decay, below 1e-280, counts as over."""
+_LOWEST, _GONE = -80.0, 3.7
+"""Logarithms of (t/tau)^beta below which the decay is 1, and beyond which, below 1e-35, it counts as over."""
 _E_MINUS_2 = math.exp(-2.0)
 """What is left of a decay at t = tau."""
 _MAX_ITERATIONS = 300
-_STEP_TOLERANCE = 1e-7
-_GAIN_TOLERANCE = 1e-9
+_GAIN_TOLERANCE = 1e-6
+"""Relative gain in cost below which a fit is finished: about 0.005 of the error of a parameter."""
+_ROWS_AT_ONCE = 256
 
 
 @dataclass(frozen=True)
@@ -71,7 +77,7 @@ def fit_curves(
     lag_s
         Lags > 0 in s, increasing, shape (P,).
     y
-        Values g2 - 1, shape (n, P), float32 or float64.
+        Values g2 - 1, shape (n, P), float32 or float64; float64 takes twice as long.
     weights
         Weight of each squared residual, shape (P,), > 0.
     spec
@@ -97,11 +103,10 @@ def fit_curves(
         flags=np.zeros(n, dtype=np.uint16),
     )
     options = (spec.range == "first1", spec.free_baseline)
-    # One precision inside: one compiled kernel, and exact curves fitted exactly.
-    rows = np.ascontiguousarray(y, dtype=np.float64)
-    _fit_rows(
-        np.log(lag_s), rows, weights, limits, options, fits.parameters, fits.errors, fits.cost, fits.flags
-    )
+    dtype = np.float32 if y.dtype == np.float32 else np.float64
+    rows = np.ascontiguousarray(y, dtype=dtype)
+    log_t, weight = np.log(lag_s).astype(dtype), weights.astype(dtype)
+    _fit_rows(log_t, rows, weight, limits, options, fits.parameters, fits.errors, fits.cost, fits.flags)
     return fits
 
 
@@ -112,36 +117,42 @@ def fit_limits(spec: FitSpec, slot_s: float, duration_s: float) -> FloatArray:
 
 @njit(cache=True, parallel=True)
 def _fit_rows(log_t, y, weights, limits, options, values, errors, cost, flags):  # type: ignore[no-untyped-def]
-    for row in prange(y.shape[0]):
-        flags[row] = _fit_row(
-            log_t, y[row], weights, limits, options, values[row], errors[row], cost[row : row + 1]
-        )
+    residuals = np.empty((-(-y.shape[0] // _ROWS_AT_ONCE), y.shape[1]), dtype=y.dtype)
+    for group in prange(residuals.shape[0]):
+        for row in range(group * _ROWS_AT_ONCE, min((group + 1) * _ROWS_AT_ONCE, y.shape[0])):
+            flags[row] = _fit_row(
+                log_t,
+                y[row],
+                weights,
+                limits,
+                options,
+                residuals[group],
+                values[row],
+                errors[row],
+                cost[row : row + 1],
+            )
 
 
 @njit(cache=True)
-def _fit_row(log_t, y, weights, limits, options, values, errors, cost):  # type: ignore[no-untyped-def]
+def _fit_row(log_t, y, weights, limits, options, residuals, values, errors, cost):  # type: ignore[no-untyped-def]
     first1, free_baseline = options
     positive = _crossing(y)
     n = min(positive + 1, y.size) if first1 else y.size
-    start_amplitude = (y[0] + y[1] + y[2]) / 3.0
-    if n < (5 if free_baseline else 4) or not start_amplitude > 0.0 or not _all_finite(y[:n]):
+    amplitude = (np.float64(y[0]) + np.float64(y[1]) + np.float64(y[2])) / 3.0
+    if n < (5 if free_baseline else 4) or not amplitude > 0.0 or not _all_finite(y[:n]):
         return _NOT_CONVERGED | (_FEW_POINTS if positive < _MIN_POINTS else 0)
 
-    low, high = parameter_bounds(start_amplitude, limits, free_baseline)
-    p = np.array([np.log(start_amplitude), _start_log_tau(log_t, y, n, start_amplitude), _START_BETA, 0.0])
-    for i in range(4):
-        p[i] = min(max(p[i], low[i]), high[i])
-    best, converged = _minimise(log_t[:n], y[:n], weights[:n], p, low, high)
+    low, high = parameter_bounds(amplitude, limits, free_baseline)
+    log_t, y_used, weights, residuals = log_t[:n], y[:n], weights[:n], residuals[:n]
+    start = (np.log(amplitude), _start_log_tau(log_t, y_used, amplitude), _START_BETA, 0.0)
+    p, equations, converged = _minimise(log_t, y_used, weights, _clip(start, low, high), low, high)
     if not converged:
         return _NOT_CONVERGED
 
-    for i in range(4):
-        values[i] = p[i]
-    cost[0] = best
-    _covariance(log_t[:n], y[:n], weights[:n], p, low, high, errors)
-    residuals = np.empty(n)
-    for j in range(n):
-        residuals[j] = y[j] - p[3] - np.exp(p[0] - 2.0 * np.exp(p[2] * (log_t[j] - p[1])))
+    values[0], values[1], values[2], values[3] = p
+    cost[0] = equations[0]
+    errors[0], errors[1] = _covariance_errors(n, equations, p, low, high)
+    _residuals(log_t, y_used, p, residuals)
     return judge(y, residuals, p, low, high, limits)
 
 
@@ -155,10 +166,7 @@ def judge(y, residuals, p, low, high, limits):  # type: ignore[no-untyped-def]
     flags = _FEW_POINTS if _crossing(y) < _MIN_POINTS else 0
     slot_s, duration_s, _, _ = limits
     amplitude, tau_s = np.exp(p[0]), np.exp(p[1])
-    squares = 0.0
-    for j in range(residuals.size):
-        squares += residuals[j] * residuals[j]
-    rms = np.sqrt(squares / residuals.size)
+    rms = _root_mean_square(residuals)
     if p[1] - low[1] < 1e-6 or high[1] - p[1] < 1e-6:
         flags |= _TAU_AT_BOUND
     if p[2] - low[2] < 1e-6 or high[2] - p[2] < 1e-6:
@@ -181,10 +189,9 @@ def parameter_bounds(start_amplitude, limits, free_baseline):  # type: ignore[no
     """Lower and upper bounds of (ln A, ln tau, beta, C); ``limits`` as in `judge`."""
     slot_s, duration_s, beta_low, beta_high = limits
     largest_baseline = start_amplitude if free_baseline else 0.0
-    low_amplitude = np.log(start_amplitude * _MIN_RELATIVE_AMPLITUDE)
-    high_amplitude = np.log(start_amplitude * _MAX_RELATIVE_AMPLITUDE)
-    low = np.array([low_amplitude, np.log(slot_s / 10.0), beta_low, -largest_baseline])
-    high = np.array([high_amplitude, np.log(100.0 * duration_s), beta_high, largest_baseline])
+    log_start = np.log(start_amplitude)
+    low = (log_start + _MIN_LOG_AMPLITUDE, np.log(slot_s / 10.0), beta_low, -largest_baseline)
+    high = (log_start + _MAX_LOG_AMPLITUDE, np.log(100.0 * duration_s), beta_high, largest_baseline)
     return low, high
 
 
@@ -197,68 +204,99 @@ def _crossing(y):  # type: ignore[no-untyped-def]
     return y.size
 
 
-@njit(cache=True)
+@njit(cache=True, fastmath={"contract", "reassoc", "nsz"})
 def _all_finite(y):  # type: ignore[no-untyped-def]
-    for j in range(y.size):  # noqa: SIM110  (numba has no generators here)
-        if not np.isfinite(y[j]):
-            return False
-    return True
+    nothing = y.dtype.type(0.0)
+    for j in range(np.uintp(y.size)):
+        nothing += y[j] * y.dtype.type(0.0)
+    return nothing == 0.0
 
 
 @njit(cache=True)
-def _start_log_tau(log_t, y, n, amplitude):  # type: ignore[no-untyped-def]
+def _start_log_tau(log_t, y, amplitude):  # type: ignore[no-untyped-def]
     """Log of the first lag at which the curve is below e^-2 of its start."""
-    for j in range(n):
+    for j in range(y.size):
         if y[j] < amplitude * _E_MINUS_2:
-            return log_t[j]
-    return log_t[n - 1]
+            return np.float64(log_t[j])
+    return np.float64(log_t[y.size - 1])
+
+
+@njit(cache=True)
+def _clip(p, low, high):  # type: ignore[no-untyped-def]
+    return (
+        min(max(p[0], low[0]), high[0]),
+        min(max(p[1], low[1]), high[1]),
+        min(max(p[2], low[2]), high[2]),
+        min(max(p[3], low[3]), high[3]),
+    )
 
 
 @njit(cache=True)
 def _minimise(log_t, y, weights, p, low, high):  # type: ignore[no-untyped-def]
-    """Levenberg-Marquardt with steps clipped to the bounds; changes p, returns (cost, converged).
+    """Levenberg-Marquardt with steps clipped to the bounds; returns (p, normal equations, converged).
 
     The damping follows Nielsen's rule: after a good step times 1 - (2 rho - 1)^3, with rho the ratio of the
-    gain to the foreseen one, here within 0.1 ... 2; after a bad one it grows.
+    gain to the foreseen one, here within 0.1 ... 2; after bad ones it grows faster and faster.
     """
-    hessian, trial_hessian = np.empty((4, 4)), np.empty((4, 4))
-    gradient, trial_gradient = np.empty(4), np.empty(4)
-    step, trial, work = np.empty(4), np.empty(4), np.empty((4, 4))
-    cost = _normal_equations(log_t, y, weights, p, hessian, gradient)
-    damping = 1e-3
+    shortest = 4.0 * np.finfo(y.dtype).eps
+    equations = _normal_equations(log_t, y, weights, p)
+    damping, growth = 1e-2, 4.0
     for _ in range(_MAX_ITERATIONS):
-        _solve(hessian, gradient, damping, p, low, high, work, step)
-        for i in range(4):
-            trial[i] = min(max(p[i] + step[i], low[i]), high[i])
-        trial_cost = _normal_equations(log_t, y, weights, trial, trial_hessian, trial_gradient)
-        if not trial_cost < cost:
-            damping *= 4.0
-            if damping > 1e10:
-                return cost, True
-            continue
-        moved = 0.0
-        for i in range(4):
-            moved = max(moved, abs(trial[i] - p[i]) / (1.0 + abs(trial[i])))
-        gain = cost - trial_cost
-        foreseen = 0.0
-        for i in range(4):
-            foreseen += step[i] * (gradient[i] + damping * hessian[i, i] * step[i])
-        rho = gain / foreseen if foreseen > 0.0 else 0.5
-        for i in range(4):
-            p[i] = trial[i]
-        hessian, trial_hessian = trial_hessian, hessian
-        gradient, trial_gradient = trial_gradient, gradient
-        cost = trial_cost
+        cost, gradient, hessian = equations
+        step = _solve(hessian, gradient, damping, p, low, high)
+        foreseen = _foreseen(step, gradient, hessian, damping)
+        trial = _clip((p[0] + step[0], p[1] + step[1], p[2] + step[2], p[3] + step[3]), low, high)
+        moved = _moved(p, trial)
         # A strongly damped step is short without being near the minimum.
-        if damping < 10.0 and (moved < _STEP_TOLERANCE or gain < _GAIN_TOLERANCE * cost):
-            return cost, True
+        if damping < 10.0 and (foreseen < _GAIN_TOLERANCE * cost or moved < shortest):
+            return p, equations, True
+        trial_equations = _normal_equations(log_t, y, weights, trial)
+        gain = cost - trial_equations[0]
+        if not gain > 0.0:
+            damping *= growth
+            growth *= 2.0
+            if damping > 1e10:
+                return p, equations, True
+            continue
+        p, equations, growth = trial, trial_equations, 4.0
+        rho = gain / foreseen if foreseen > 0.0 else 0.5
         damping = max(damping * min(max(1.0 - (2.0 * rho - 1.0) ** 3, 0.1), 2.0), 1e-12)
-    return cost, False
+    return p, equations, False
 
 
-@njit(cache=True, inline="always")
+@njit(cache=True)
+def _moved(p, trial):  # type: ignore[no-untyped-def]
+    moved = 0.0
+    for i in range(4):
+        moved = max(moved, abs(trial[i] - p[i]) / (1.0 + abs(trial[i])))
+    return moved
+
+
 def _exp(x):  # type: ignore[no-untyped-def]
-    """Return e^x to double precision for abs(x) <= 700; unlike the library's, loops over it vectorise."""
+    """Return e^x to the precision of x, if it does not overflow; unlike the library's, loops vectorise."""
+
+
+@overload(_exp, inline="always")
+def _exp_for(x):  # type: ignore[no-untyped-def]
+    return _exp_single if x == types.float32 else _exp_double
+
+
+def _exp_single(x):  # type: ignore[no-untyped-def]
+    k = np.floor(x * np.float32(1.44269504) + np.float32(0.5))
+    # The logarithm of 2 in two parts: k times the first is exact.
+    r = x - k * np.float32(0.693359375) + k * np.float32(2.12194440e-4)
+    series = np.float32(1.0 / 720.0)
+    series = series * r + np.float32(1.0 / 120.0)
+    series = series * r + np.float32(1.0 / 24.0)
+    series = series * r + np.float32(1.0 / 6.0)
+    series = series * r + np.float32(0.5)
+    series = series * r + np.float32(1.0)
+    series = series * r + np.float32(1.0)
+    power_of_2 = np.int32((np.int32(k) + np.int32(127)) << np.int32(23)).view(np.float32)
+    return series * power_of_2
+
+
+def _exp_double(x):  # type: ignore[no-untyped-def]
     k = np.floor(x * 1.4426950408889634 + 0.5)
     # The logarithm of 2 in two parts: k times the first is exact.
     r = x - k * 0.693145751953125 - k * 1.42860682030941723212e-6
@@ -280,103 +318,156 @@ def _exp(x):  # type: ignore[no-untyped-def]
 
 
 @njit(cache=True, fastmath={"contract", "reassoc", "arcp", "nsz"})
-def _normal_equations(log_t, y, weights, p, hessian, gradient):  # type: ignore[no-untyped-def]
-    """Gauss-Newton matrix and J^T r of r = y - model in (ln A, ln tau, beta, C); returns the cost."""
-    amplitude, log_tau, beta, baseline = np.exp(p[0]), p[1], p[2], p[3]
-    aa = at = ab = ac = tt = tb = tc = bb = bc = cc = 0.0
-    ga = gt = gb = gc = cost = 0.0
+def _normal_equations(log_t, y, weights, p):  # type: ignore[no-untyped-def]
+    """Return cost, J^T r and the lower triangle of J^T J, of r = y - model in (ln A, ln tau, beta, C).
+
+    With u = (t/tau)^beta, f = A e^(-2 u), g = 2 u f and x = ln(t/tau) the derivatives are f, beta g, -x g, 1.
+    """
+    real = y.dtype.type
+    amplitude, log_tau, beta, baseline = real(np.exp(p[0])), real(p[1]), real(p[2]), real(p[3])
+    lowest, gone, two = real(_LOWEST), real(_GONE), real(2.0)
+    cost = fr = gr = gxr = sr = real(0.0)
+    ff = gf = gxf = gg = gxg = gxgx = real(0.0)
+    sf = sg = sgx = s = real(0.0)
     for j in range(np.uintp(y.size)):
         x = log_t[j] - log_tau
-        u = _exp(min(max(beta * x, -700.0), _GONE))
-        f = amplitude * _exp(-2.0 * u)
-        r = y[j] - f - baseline
-        w = weights[j]
-        d_tau = 2.0 * beta * u * f
-        d_beta = -2.0 * u * x * f
-        cost += w * r * r
-        aa += w * f * f
-        at += w * f * d_tau
-        ab += w * f * d_beta
-        ac += w * f
-        tt += w * d_tau * d_tau
-        tb += w * d_tau * d_beta
-        tc += w * d_tau
-        bb += w * d_beta * d_beta
-        bc += w * d_beta
-        cc += w
-        ga += w * f * r
-        gt += w * d_tau * r
-        gb += w * d_beta * r
-        gc += w * r
-    hessian[0, 0], hessian[1, 1], hessian[2, 2], hessian[3, 3] = aa, tt, bb, cc
-    hessian[1, 0], hessian[2, 0], hessian[3, 0] = at, ab, ac
-    hessian[2, 1], hessian[3, 1], hessian[3, 2] = tb, tc, bc
-    gradient[0], gradient[1], gradient[2], gradient[3] = ga, gt, gb, gc
-    return cost
+        u = _exp(min(max(beta * x, lowest), gone))
+        f = amplitude * _exp(-two * u)
+        g = two * u * f
+        gx = g * x
+        r, w = y[j] - f - baseline, weights[j]
+        wr, wf, wg, wgx = w * r, w * f, w * g, w * gx
+        cost += wr * r
+        fr += wf * r
+        gr += wg * r
+        gxr += wgx * r
+        sr += wr
+        ff += wf * f
+        gf += wg * f
+        gxf += wgx * f
+        gg += wg * g
+        gxg += wgx * g
+        gxgx += wgx * gx
+        sf += wf
+        sg += wg
+        sgx += wgx
+        s += w
+    b = p[2]
+    gradient = (1.0 * fr, b * gr, -1.0 * gxr, 1.0 * sr)
+    hessian = (
+        1.0 * ff,
+        b * gf,
+        b * b * gg,
+        -1.0 * gxf,
+        -b * gxg,
+        1.0 * gxgx,
+        1.0 * sf,
+        b * sg,
+        -1.0 * sgx,
+        1.0 * s,
+    )
+    return 1.0 * cost, gradient, hessian
 
 
 @njit(cache=True)
-def _fixed(i, gradient, p, low, high):  # type: ignore[no-untyped-def]
-    """Whether parameter i rests on a bound it is being pushed against (or has no room at all)."""
-    return (p[i] <= low[i] and gradient[i] <= 0.0) or (p[i] >= high[i] and gradient[i] >= 0.0)
+def _residuals(log_t, y, p, residuals):  # type: ignore[no-untyped-def]
+    real = y.dtype.type
+    amplitude, log_tau, beta, baseline = real(np.exp(p[0])), real(p[1]), real(p[2]), real(p[3])
+    for j in range(np.uintp(y.size)):
+        u = _exp(min(max(beta * (log_t[j] - log_tau), real(_LOWEST)), real(_GONE)))
+        residuals[j] = y[j] - amplitude * _exp(real(-2.0) * u) - baseline
 
 
 @njit(cache=True)
-def _solve(hessian, gradient, damping, p, low, high, work, step):  # type: ignore[no-untyped-def]
-    """Solve the damped equations for the free parameters by Cholesky decomposition; others get no step."""
-    for i in range(4):
-        fixed_i = _fixed(i, gradient, p, low, high)
-        step[i] = 0.0 if fixed_i else gradient[i]
-        for k in range(i):
-            both_free = not fixed_i and not _fixed(k, gradient, p, low, high)
-            work[i, k] = hessian[i, k] if both_free else 0.0
-        work[i, i] = 1.0 if fixed_i else hessian[i, i] * (1.0 + damping) + 1e-300
-    for i in range(4):
-        for k in range(i + 1):
-            total = work[i, k]
-            for m in range(k):
-                total -= work[i, m] * work[k, m]
-            if i == k:
-                # A direction the data say nothing about keeps its own scale instead of a root of <= 0.
-                work[i, i] = np.sqrt(max(total, 1e-14 * work[i, i]))
-            else:
-                work[i, k] = total / work[k, k]
-    for i in range(4):
-        for m in range(i):
-            step[i] -= work[i, m] * step[m]
-        step[i] /= work[i, i]
-    for i in range(3, -1, -1):
-        for m in range(i + 1, 4):
-            step[i] -= work[m, i] * step[m]
-        step[i] /= work[i, i]
+def _free(i, gradient, p, low, high):  # type: ignore[no-untyped-def]
+    """1, or 0 for a parameter that rests on a bound it is being pushed against, or has no room at all."""
+    at_low, at_high = p[i] <= low[i] and gradient[i] <= 0.0, p[i] >= high[i] and gradient[i] >= 0.0
+    return 0.0 if at_low or at_high else 1.0
 
 
 @njit(cache=True)
-def _covariance(log_t, y, weights, p, low, high, errors):  # type: ignore[no-untyped-def]
+def _solve(hessian, gradient, damping, p, low, high):  # type: ignore[no-untyped-def]
+    """Solve the damped equations for the free parameters, as L D L^T; others get no step.
+
+    A direction the data say nothing about keeps its own scale instead of a pivot of <= 0.
+    """
+    h00, h10, h11, h20, h21, h22, h30, h31, h32, h33 = hessian
+    f0, f1 = _free(0, gradient, p, low, high), _free(1, gradient, p, low, high)
+    f2, f3 = _free(2, gradient, p, low, high), _free(3, gradient, p, low, high)
+    more = 1.0 + damping
+    h00, h11 = (h00 * more + 1e-300 if f0 else 1.0), (h11 * more + 1e-300 if f1 else 1.0)
+    h22, h33 = (h22 * more + 1e-300 if f2 else 1.0), (h33 * more + 1e-300 if f3 else 1.0)
+    h10, h20, h30, h21, h31, h32 = (
+        h10 * f1 * f0,
+        h20 * f2 * f0,
+        h30 * f3 * f0,
+        h21 * f2 * f1,
+        h31 * f3 * f1,
+        h32 * f3 * f2,
+    )
+
+    inverse0 = 1.0 / h00
+    l10, l20, l30 = h10 * inverse0, h20 * inverse0, h30 * inverse0
+    inverse1 = 1.0 / max(h11 - l10 * h10, 1e-14 * h11)
+    h21, h31 = h21 - l20 * h10, h31 - l30 * h10
+    l21, l31 = h21 * inverse1, h31 * inverse1
+    inverse2 = 1.0 / max(h22 - l20 * h20 - l21 * h21, 1e-14 * h22)
+    h32 = h32 - l30 * h20 - l31 * h21
+    l32 = h32 * inverse2
+    inverse3 = 1.0 / max(h33 - l30 * h30 - l31 * h31 - l32 * h32, 1e-14 * h33)
+
+    y0 = f0 * gradient[0]
+    y1 = f1 * gradient[1] - l10 * y0
+    y2 = f2 * gradient[2] - l20 * y0 - l21 * y1
+    y3 = f3 * gradient[3] - l30 * y0 - l31 * y1 - l32 * y2
+    s3 = y3 * inverse3
+    s2 = y2 * inverse2 - l32 * s3
+    s1 = y1 * inverse1 - l21 * s2 - l31 * s3
+    return y0 * inverse0 - l10 * s1 - l20 * s2 - l30 * s3, s1, s2, s3
+
+
+@njit(cache=True)
+def _foreseen(step, gradient, hessian, damping):  # type: ignore[no-untyped-def]
+    """Gain in cost of a step, if the model were linear."""
+    return (
+        step[0] * (gradient[0] + damping * hessian[0] * step[0])
+        + step[1] * (gradient[1] + damping * hessian[2] * step[1])
+        + step[2] * (gradient[2] + damping * hessian[5] * step[2])
+        + step[3] * (gradient[3] + damping * hessian[9] * step[3])
+    )
+
+
+@njit(cache=True)
+def _covariance_errors(n, equations, p, low, high):  # type: ignore[no-untyped-def]
     """Errors of ln tau and beta from the fit covariance; NaN for a parameter at its bound."""
-    hessian, gradient, work, column = np.empty((4, 4)), np.empty(4), np.empty((4, 4)), np.empty(4)
-    cost = _normal_equations(log_t, y, weights, p, hessian, gradient)
+    cost, _, hessian = equations
     free = 0
     for i in range(4):
         free += low[i] < p[i] < high[i]
-    variance = cost / max(y.size - free, 1)
+    variance = cost / max(n - free, 1)
     # With no damping and a unit gradient the step is a column of the inverse matrix.
-    for i in range(1, 3):
-        if low[i] < p[i] < high[i]:
-            for k in range(4):
-                gradient[k] = 1.0 if k == i else 0.0
-            _solve(hessian, gradient, 0.0, p, low, high, work, column)
-            errors[i - 1] = np.sqrt(variance * column[i])
+    tau_column = _solve(hessian, (0.0, 1.0, 0.0, 0.0), 0.0, p, low, high)
+    beta_column = _solve(hessian, (0.0, 0.0, 1.0, 0.0), 0.0, p, low, high)
+    tau_error = np.sqrt(variance * tau_column[1]) if low[1] < p[1] < high[1] else np.nan
+    beta_error = np.sqrt(variance * beta_column[2]) if low[2] < p[2] < high[2] else np.nan
+    return tau_error, beta_error
+
+
+@njit(cache=True, fastmath={"contract", "reassoc", "arcp", "nsz"})
+def _root_mean_square(residuals):  # type: ignore[no-untyped-def]
+    squares = residuals.dtype.type(0.0)
+    for j in range(np.uintp(residuals.size)):
+        squares += residuals[j] * residuals[j]
+    return np.sqrt(np.float64(squares) / residuals.size)
 
 
 @njit(cache=True)
 def _runs_z(residuals):  # type: ignore[no-untyped-def]
     """Return the z score of the number of sign runs (Wald-Wolfowitz); very negative: too few runs."""
-    above = 0
-    runs = 1
-    for j in range(residuals.size):
-        above += residuals[j] > 0.0
-        runs += j > 0 and (residuals[j] > 0.0) != (residuals[j - 1] > 0.0)
+    above, runs = np.int32(residuals[0] > 0.0), np.int32(1)
+    for j in range(np.uintp(1), np.uintp(residuals.size)):
+        above += np.int32(residuals[j] > 0.0)
+        runs += np.int32((residuals[j] > 0.0) != (residuals[j - np.uintp(1)] > 0.0))
     n, product = float(residuals.size), 2.0 * above * (residuals.size - above)
     variance = product * (product - n) / (n * n * (n - 1.0))
     return (runs - 1.0 - product / n) / np.sqrt(variance) if variance > 0.0 else 0.0

@@ -198,7 +198,7 @@ class MultiTau:
             self._segment = None
 
     def _close(self) -> tuple[list[Level], Visit | None]:
-        """Return the levels with all that is pending settled, and what it means for the pixels if anything."""
+        """Return the levels with all that is pending settled, and the visit to the pixels that it takes."""
         levels = copy.deepcopy(self._levels)
         return levels, None if self._segment is None else settle(levels, _NO_SLOTS, closing=True)
 

@@ -73,56 +73,56 @@ class Tiles:
         self.n_tiles = -(-n_pixels // TILE)
         self._first_lag = np.array([level[0] for level in lags])
         self._lag_edges = np.cumsum([0, *(len(level) for level in lags)])
-        self._frames = self._zeros(BLOCK)
-        self._history = self._zeros(levels, channels - 1)
-        self._waiting = self._zeros(levels, HALF_BATCH)
-        self._total = self._zeros(levels)
-        self._product = self._zeros(int(self._lag_edges[-1]))
-        self._right_out = np.zeros_like(self._product)
-        self._left_out: Pixels | None = None
+        self.frames = self._zeros(BLOCK)
+        self.history = self._zeros(levels, channels - 1)
+        self.waiting = self._zeros(levels, HALF_BATCH)
+        self.total = self._zeros(levels)
+        self.product = self._zeros(int(self._lag_edges[-1]))
+        self.right_out = np.zeros_like(self.product)
+        self.left_out: Pixels | None = None
 
     def store(self, pixels: Pixels, slots: Integers) -> None:
         """Keep frames (n, n_pixels) for these slots of a block until it is visited."""
-        _store(pixels, slots.astype(np.uintp), self._frames)
+        _store(pixels, slots.astype(np.uintp), self.frames)
 
     def visit(self, visit: Visit, pixels: Pixels) -> None:
         """Correlate a block, from frames that were stored and from frames (n, n_pixels) given here."""
-        left_out = self._allocate_left_out() if len(visit.left_out) else self._right_out
+        left_out = self._allocate_left_out() if len(visit.left_out) else self.right_out
         _visit(
             pixels,
-            self._frames,
+            self.frames,
             (visit.stored, visit.fresh),
             visit.weights,
-            (self._history, self._waiting, visit.place),
+            (self.history, self.waiting, visit.place),
             (self._first_lag, self._lag_edges),
-            (self._product, self._total),
+            (self.product, self.total),
             visit.left_out,
             left_out,
             visit.right_out,
-            self._right_out,
+            self.right_out,
         )
 
     def clear(self) -> None:
         """Forget the samples, keep the sums."""
-        self._history[:] = 0
-        self._waiting[:] = 0
+        self.history[:] = 0
+        self.waiting[:] = 0
 
     def part(self, tiles: slice) -> "Tiles":
         """Return an independent copy of some tiles."""
         part = copy.copy(self)
-        part._frames, part._history = self._frames[tiles].copy(), self._history[tiles].copy()
-        part._waiting, part._total = self._waiting[tiles].copy(), self._total[tiles].copy()
-        part._product, part._right_out = self._product[tiles].copy(), self._right_out[tiles].copy()
-        part._left_out = None if self._left_out is None else self._left_out[tiles].copy()
+        part.frames, part.history = self.frames[tiles].copy(), self.history[tiles].copy()
+        part.waiting, part.total = self.waiting[tiles].copy(), self.total[tiles].copy()
+        part.product, part.right_out = self.product[tiles].copy(), self.right_out[tiles].copy()
+        part.left_out = None if self.left_out is None else self.left_out[tiles].copy()
         return part
 
     def add(self, other: "Tiles", tiles: slice) -> None:
         """Add the sums of ``other``, which has these tiles only."""
-        self._total[tiles] += other._total
-        self._product[tiles] += other._product
-        self._right_out[tiles] += other._right_out
-        if other._left_out is not None:
-            self._allocate_left_out()[tiles] += other._left_out
+        self.total[tiles] += other.total
+        self.product[tiles] += other.product
+        self.right_out[tiles] += other.right_out
+        if other.left_out is not None:
+            self._allocate_left_out()[tiles] += other.left_out
 
     def write_sums(self, pairs: Integers, target: Integers, out: Pixels) -> None:
         """Write the sums for I (not delta) of each lag.
@@ -136,9 +136,9 @@ class Tiles:
         out
             Shape (3, L, pixels): product, left and right sums; starts at the first pixel of these tiles.
         """
-        if self._left_out is not None:
+        if self.left_out is not None:
             level = np.repeat(np.arange(len(self._first_lag)), np.diff(self._lag_edges))
-            sums = self._product, self._total, self._left_out, self._right_out
+            sums = self.product, self.total, self.left_out, self.right_out
             _write_sums(*sums, level, pairs, target, out)
 
     def _zeros(self, *rows: int) -> Pixels:
@@ -146,9 +146,9 @@ class Tiles:
 
     def _allocate_left_out(self) -> Pixels:
         """Return ``left_out``, which one segment without gaps needs at its end only."""
-        if self._left_out is None:
-            self._left_out = np.zeros_like(self._product)
-        return self._left_out
+        if self.left_out is None:
+            self.left_out = np.zeros_like(self.product)
+        return self.left_out
 
 
 @njit(cache=True, parallel=True)
