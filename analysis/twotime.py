@@ -6,21 +6,15 @@ elements of the matrix, which is exact. Bins are correlated in groups of fixed s
 matter how the frames were split into calls.
 """
 
-from dataclasses import dataclass, field
-
 import numpy as np
 import numpy.typing as npt
-from numba import njit, prange
 
-from annealscope.analysis.slots import Integers, SlotOrder, block_runs
+from annealscope.analysis.slots import SlotOrder, block_runs
+from annealscope.analysis.twotime_bins import Bins, OpenBin
 from annealscope.analysis.twotime_map import TwoTimeMap
 from annealscope.analysis.values import FloatArray, InvalidData
 
 _GROUP = 32
-_SLAB = 256
-_PIXELS_AT_ONCE = 16384
-
-Pixels = npt.NDArray[np.float32]
 
 
 class TwoTime:
@@ -71,8 +65,8 @@ class TwoTime:
         self._width = bin_frames
         self._max_bins = max_bins
         self._segment: int | None = None
-        self._open = _OpenBin(np.zeros(self._chosen.shape, dtype=np.float32))
-        self._bins = _Bins(self._chosen.size)
+        self._open = OpenBin(np.zeros(self._chosen.shape, dtype=np.float32))
+        self._bins = Bins(self._chosen)
         self._matrix = np.zeros((max_bins, max_bins))
         self._correlated = 0
 
@@ -81,8 +75,7 @@ class TwoTime:
         images, slots, segments = self._order.check(frames, slot, segment)
         for number, _, run in block_runs(slots, segments, self._width):
             self._enter(number, int(slots[run.start]))
-            _add_frames(images[run], self._pixel_bin, self._open.total)
-            self._open.frames += run.stop - run.start
+            self._open.add(images[run], self._pixel_bin)
             if (slots[run.stop - 1] + 1) % self._width == 0:
                 self._finish_bin()
 
@@ -122,7 +115,6 @@ class TwoTime:
 
     def _finish_bin(self) -> None:
         assert self._segment is not None  # noqa: S101  (a bin is open)
-        self._open.total[~self._chosen] = 0
         self._bins.append(self._segment, self._open)
         self._open.start(self._open.number + 1)
         n = len(self._bins.frames)
@@ -164,84 +156,6 @@ class TwoTime:
             )
 
 
-@dataclass
-class _OpenBin:
-    """The bin that is being filled."""
-
-    total: Pixels
-    """Sum of delta over its frames, one number a square."""
-
-    frames: int = 0
-    number: int = 0
-
-    def start(self, number: int) -> None:
-        self.total[:] = 0
-        self.frames, self.number = 0, number
-
-
-@dataclass
-class _Bins:
-    """Complete bins: what they are the sums of, and their images in slabs that never move."""
-
-    n_pixels: int
-    segment: list[int] = field(default_factory=list)
-    number: list[int] = field(default_factory=list)
-    frames: list[int] = field(default_factory=list)
-    sum: list[float] = field(default_factory=list)
-    _slabs: list[Pixels] = field(default_factory=list)
-
-    def append(self, segment: int, done: _OpenBin) -> None:
-        """Add a bin."""
-        if len(self.frames) == _SLAB * len(self._slabs):
-            self._slabs.append(np.zeros((_SLAB, self.n_pixels), dtype=np.float32))
-        self._image(len(self.frames))[:] = done.total.ravel()
-        self.segment.append(segment)
-        self.number.append(done.number)
-        self.frames.append(done.frames)
-        self.sum.append(float(done.total.sum(dtype=np.float64)))
-
-    def products(self, first: int, last: int) -> FloatArray:
-        """Sum bin times bin over pixels: bins up to last by bins from first, (last, last - first)."""
-        new = np.empty((last - first, self.n_pixels), dtype=np.float32)
-        for row in range(last - first):
-            new[row] = self._image(first + row)
-        products = np.zeros((_SLAB * len(self._slabs), last - first))
-        for start in range(0, self.n_pixels, _PIXELS_AT_ONCE):
-            part = slice(start, start + _PIXELS_AT_ONCE)
-            for number, slab in enumerate(self._slabs):
-                rows = slice(number * _SLAB, (number + 1) * _SLAB)
-                products[rows] += slab[:, part] @ new[:, part].T
-        return products[:last]
-
-    def pairs(self) -> tuple[Integers, npt.NDArray[np.bool_]]:
-        """Find the bins of twice the width: the first old bin of each, and whether it has its second half."""
-        segment, number = np.array(self.segment), np.array(self.number)
-        changes = (np.diff(segment) != 0) | (np.diff(number // 2) != 0)
-        starts = np.append(0, np.flatnonzero(changes) + 1)
-        last = np.append(starts[1:], len(number)) - 1
-        return starts, number[last] % 2 == 1
-
-    def merge(self, starts: Integers, complete: npt.NDArray[np.bool_], open_bin: _OpenBin) -> None:
-        """Merge pairs. The newest bin is open again if it is a first half; other first halves are dropped."""
-        edges = [*starts.tolist(), len(self.frames)]
-        open_bin.number //= 2
-        if not complete[-1]:
-            open_bin.total[:] = self._image(edges[-2]).reshape(open_bin.total.shape)
-            open_bin.frames = self.frames[edges[-2]]
-        kept = [pair for pair, whole in enumerate(complete) if whole]
-        for row, pair in enumerate(kept):
-            self._image(row)[:] = sum(self._image(old) for old in range(edges[pair], edges[pair + 1]))
-        self.segment = [self.segment[edges[pair]] for pair in kept]
-        self.number = [self.number[edges[pair]] // 2 for pair in kept]
-        self.frames = [sum(self.frames[edges[pair] : edges[pair + 1]]) for pair in kept]
-        self.sum = [sum(self.sum[edges[pair] : edges[pair + 1]]) for pair in kept]
-        del self._slabs[-(-len(kept) // _SLAB) :]
-
-    def _image(self, row: int) -> Pixels:
-        image: Pixels = self._slabs[row // _SLAB][row % _SLAB]
-        return image
-
-
 def _chosen_squares(
     shape: tuple[int, int], pixel_bin: int, mask: npt.NDArray[np.bool_] | None
 ) -> npt.NDArray[np.bool_]:
@@ -259,19 +173,3 @@ def _chosen_squares(
     if not chosen.any():
         raise InvalidData(f"mask: no square of {pixel_bin} x {pixel_bin} pixels is selected")
     return chosen
-
-
-@njit(cache=True, parallel=True)
-def _add_frames(frames, side, total):  # type: ignore[no-untyped-def]
-    """Add the means over squares of frames - 1, frame after frame: one order of summing for any split."""
-    area = np.float32(side * side)
-    for y in prange(total.shape[0]):
-        for frame in range(np.uintp(frames.shape[0])):
-            for x in range(np.uintp(total.shape[1])):
-                square = np.float32(0)
-                for dy in range(np.uintp(side)):
-                    for dx in range(np.uintp(side)):
-                        square += frames[
-                            frame, np.uintp(y * side) + dy, x * np.uintp(side) + dx
-                        ] - np.float32(1)
-                total[y, x] += square / area
