@@ -10,6 +10,7 @@ that are solved, are in double precision always.
 
 import math
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -117,24 +118,16 @@ def fit_limits(spec: FitSpec, slot_s: float, duration_s: float) -> FloatArray:
 
 @njit(cache=True, parallel=True)
 def _fit_rows(log_t, y, weights, limits, options, values, errors, cost, flags):  # type: ignore[no-untyped-def]
-    residuals = np.empty((-(-y.shape[0] // _ROWS_AT_ONCE), y.shape[1]), dtype=y.dtype)
-    for group in prange(residuals.shape[0]):
+    for group in prange(-(-y.shape[0] // _ROWS_AT_ONCE)):
+        space = np.empty((4, _whole_vectors(y.shape[1])), dtype=y.dtype)
         for row in range(group * _ROWS_AT_ONCE, min((group + 1) * _ROWS_AT_ONCE, y.shape[0])):
             flags[row] = _fit_row(
-                log_t,
-                y[row],
-                weights,
-                limits,
-                options,
-                residuals[group],
-                values[row],
-                errors[row],
-                cost[row : row + 1],
+                log_t, y[row], weights, limits, options, space, values[row], errors[row], cost[row : row + 1]
             )
 
 
 @njit(cache=True)
-def _fit_row(log_t, y, weights, limits, options, residuals, values, errors, cost):  # type: ignore[no-untyped-def]
+def _fit_row(log_t, y, weights, limits, options, space, values, errors, cost):  # type: ignore[no-untyped-def]
     first1, free_baseline = options
     positive = _crossing(y)
     n = min(positive + 1, y.size) if first1 else y.size
@@ -142,18 +135,38 @@ def _fit_row(log_t, y, weights, limits, options, residuals, values, errors, cost
     if n < (5 if free_baseline else 4) or not amplitude > 0.0 or not _all_finite(y[:n]):
         return _NOT_CONVERGED | (_FEW_POINTS if positive < _MIN_POINTS else 0)
 
+    points, residuals = _used_points(log_t, y, weights, n, space)
     low, high = parameter_bounds(amplitude, limits, free_baseline)
-    log_t, y_used, weights, residuals = log_t[:n], y[:n], weights[:n], residuals[:n]
-    start = (np.log(amplitude), _start_log_tau(log_t, y_used, amplitude), _START_BETA, 0.0)
-    p, equations, converged = _minimise(log_t, y_used, weights, _clip(start, low, high), low, high)
+    start = (np.log(amplitude), _start_log_tau(log_t, y, n, amplitude), _START_BETA, 0.0)
+    p, equations, converged = _minimise(points, _clip(start, low, high), low, high)
     if not converged:
         return _NOT_CONVERGED
 
     values[0], values[1], values[2], values[3] = p
     cost[0] = equations[0]
     errors[0], errors[1] = _covariance_errors(n, equations, p, low, high)
-    _residuals(log_t, y_used, p, residuals)
-    return judge(y, residuals, p, low, high, limits)
+    _set_residuals(points, p, residuals)
+    return judge(y, residuals[:n], p, low, high, limits)
+
+
+@njit(cache=True)
+def _whole_vectors(n):  # type: ignore[no-untyped-def]
+    return -(-n // 16) * 16
+
+
+@njit(cache=True)
+def _used_points(log_t, y, weights, n, space):  # type: ignore[no-untyped-def]
+    """Copy n points; points without weight fill up the last vector of the processor.
+
+    Returns (log_t, y, weights), and the space for the residuals.
+    """
+    size = _whole_vectors(n)
+    axis, values, weight, residuals = space[0][:size], space[1][:size], space[2][:size], space[3][:size]
+    for j in range(np.uintp(n)):
+        axis[j], values[j], weight[j] = log_t[j], y[j], weights[j]
+    for j in range(np.uintp(n), np.uintp(size)):
+        axis[j], values[j], weight[j] = log_t[0], 0.0, 0.0
+    return (axis, values, weight), residuals
 
 
 @njit(cache=True)
@@ -213,12 +226,12 @@ def _all_finite(y):  # type: ignore[no-untyped-def]
 
 
 @njit(cache=True)
-def _start_log_tau(log_t, y, amplitude):  # type: ignore[no-untyped-def]
+def _start_log_tau(log_t, y, n, amplitude):  # type: ignore[no-untyped-def]
     """Log of the first lag at which the curve is below e^-2 of its start."""
-    for j in range(y.size):
+    for j in range(n):
         if y[j] < amplitude * _E_MINUS_2:
             return np.float64(log_t[j])
-    return np.float64(log_t[y.size - 1])
+    return np.float64(log_t[n - 1])
 
 
 @njit(cache=True)
@@ -232,14 +245,15 @@ def _clip(p, low, high):  # type: ignore[no-untyped-def]
 
 
 @njit(cache=True)
-def _minimise(log_t, y, weights, p, low, high):  # type: ignore[no-untyped-def]
+def _minimise(points, p, low, high):  # type: ignore[no-untyped-def]
     """Levenberg-Marquardt with steps clipped to the bounds; returns (p, normal equations, converged).
 
     The damping follows Nielsen's rule: after a good step times 1 - (2 rho - 1)^3, with rho the ratio of the
     gain to the foreseen one, here within 0.1 ... 2; after bad ones it grows faster and faster.
     """
-    shortest = 4.0 * np.finfo(y.dtype).eps
-    equations = _normal_equations(log_t, y, weights, p)
+    shortest = 4.0 * np.finfo(points[0].dtype).eps
+    free_baseline = low[3] < high[3]
+    equations = _normal_equations(points, p, free_baseline)
     damping, growth = 1e-2, 4.0
     for _ in range(_MAX_ITERATIONS):
         cost, gradient, hessian = equations
@@ -250,7 +264,7 @@ def _minimise(log_t, y, weights, p, low, high):  # type: ignore[no-untyped-def]
         # A strongly damped step is short without being near the minimum.
         if damping < 10.0 and (foreseen < _GAIN_TOLERANCE * cost or moved < shortest):
             return p, equations, True
-        trial_equations = _normal_equations(log_t, y, weights, trial)
+        trial_equations = _normal_equations(points, trial, free_baseline)
         gain = cost - trial_equations[0]
         if not gain > 0.0:
             damping *= growth
@@ -272,7 +286,7 @@ def _moved(p, trial):  # type: ignore[no-untyped-def]
     return moved
 
 
-def _exp(x):  # type: ignore[no-untyped-def]
+def _exp(x: Any) -> Any:
     """Return e^x to the precision of x, if it does not overflow; unlike the library's, loops vectorise."""
 
 
@@ -318,17 +332,17 @@ def _exp_double(x):  # type: ignore[no-untyped-def]
 
 
 @njit(cache=True, fastmath={"contract", "reassoc", "arcp", "nsz"})
-def _normal_equations(log_t, y, weights, p):  # type: ignore[no-untyped-def]
+def _normal_equations(points, p, free_baseline):  # type: ignore[no-untyped-def]
     """Return cost, J^T r and the lower triangle of J^T J, of r = y - model in (ln A, ln tau, beta, C).
 
     With u = (t/tau)^beta, f = A e^(-2 u), g = 2 u f and x = ln(t/tau) the derivatives are f, beta g, -x g, 1.
     """
+    log_t, y, weights = points
     real = y.dtype.type
     amplitude, log_tau, beta, baseline = real(np.exp(p[0])), real(p[1]), real(p[2]), real(p[3])
     lowest, gone, two = real(_LOWEST), real(_GONE), real(2.0)
-    cost = fr = gr = gxr = sr = real(0.0)
+    cost = fr = gr = gxr = real(0.0)
     ff = gf = gxf = gg = gxg = gxgx = real(0.0)
-    sf = sg = sgx = s = real(0.0)
     for j in range(np.uintp(y.size)):
         x = log_t[j] - log_tau
         u = _exp(min(max(beta * x, lowest), gone))
@@ -341,36 +355,54 @@ def _normal_equations(log_t, y, weights, p):  # type: ignore[no-untyped-def]
         fr += wf * r
         gr += wg * r
         gxr += wgx * r
-        sr += wr
         ff += wf * f
         gf += wg * f
         gxf += wgx * f
         gg += wg * g
         gxg += wgx * g
         gxgx += wgx * gx
-        sf += wf
-        sg += wg
-        sgx += wgx
-        s += w
-    b = p[2]
-    gradient = (1.0 * fr, b * gr, -1.0 * gxr, 1.0 * sr)
+    sr = sf = sg = sgx = s = 0.0
+    if free_baseline:
+        sr, sf, sg, sgx, s = _baseline_sums(points, amplitude, log_tau, beta, baseline)
+    b = np.float64(beta)
+    gradient = (np.float64(fr), b * gr, -np.float64(gxr), sr)
     hessian = (
-        1.0 * ff,
+        np.float64(ff),
         b * gf,
         b * b * gg,
-        -1.0 * gxf,
+        -np.float64(gxf),
         -b * gxg,
-        1.0 * gxgx,
-        1.0 * sf,
+        np.float64(gxgx),
+        sf,
         b * sg,
-        -1.0 * sgx,
-        1.0 * s,
+        -sgx,
+        s,
     )
-    return 1.0 * cost, gradient, hessian
+    return np.float64(cost), gradient, hessian
+
+
+@njit(cache=True, fastmath={"contract", "reassoc", "arcp", "nsz"})
+def _baseline_sums(points, amplitude, log_tau, beta, baseline):  # type: ignore[no-untyped-def]
+    """Sums of r, f, g, x g and 1 for a free baseline; a pass of its own, because it is rarely free."""
+    log_t, y, weights = points
+    real = y.dtype.type
+    sr = sf = sg = sgx = s = real(0.0)
+    for j in range(np.uintp(y.size)):
+        x, w = log_t[j] - log_tau, weights[j]
+        u = _exp(min(max(beta * x, real(_LOWEST)), real(_GONE)))
+        f = amplitude * _exp(real(-2.0) * u)
+        wg = w * real(2.0) * u * f
+        sr += w * (y[j] - f - baseline)
+        sf += w * f
+        sg += wg
+        sgx += wg * x
+        s += w
+    return np.float64(sr), np.float64(sf), np.float64(sg), np.float64(sgx), np.float64(s)
 
 
 @njit(cache=True)
-def _residuals(log_t, y, p, residuals):  # type: ignore[no-untyped-def]
+def _set_residuals(points, p, residuals):  # type: ignore[no-untyped-def]
+    log_t, y, _ = points
     real = y.dtype.type
     amplitude, log_tau, beta, baseline = real(np.exp(p[0])), real(p[1]), real(p[2]), real(p[3])
     for j in range(np.uintp(y.size)):
