@@ -17,7 +17,8 @@ from annealscope.analysis.fit_spec import (
     resampling,
     slot_s,
 )
-from annealscope.analysis.kww_batch import fit_curves, fit_limits, judge, parameter_bounds
+from annealscope.analysis.kww_batch import fit_curves, fit_limits
+from annealscope.analysis.kww_kernel import judge, parameter_bounds
 from annealscope.analysis.kww_model import finite_kww, kww, mean_subtraction
 from annealscope.analysis.precision import Model, error_scale
 from annealscope.analysis.values import FloatArray, InvalidData

@@ -164,21 +164,25 @@ def _add_four_by_four(old, new, i, j, start, stop, out):  # type: ignore[no-unty
             out[i + k, j + m] += row[m]
 
 
-@njit(cache=True, parallel=True)
+@njit(cache=True)
 def _add_frames(frames, side, total):  # type: ignore[no-untyped-def]
-    """Add the means over squares of frames - 1, frame after frame: one order of summing for any split."""
+    """Add the means over squares of frames - 1, frame after frame: one order of summing for any split.
+
+    On one thread, as `_keep`: often there is one frame at a time, and waking another thread for it may take
+    longer, above all on a busy machine.
+    """
     area = np.float32(side * side)
     width = np.uintp(total.shape[1] * side)
-    for y in prange(total.shape[0]):
+    for y in range(np.uintp(total.shape[0])):
         line = np.empty(width, dtype=np.float32)
         for frame in range(np.uintp(frames.shape[0])):
             if side == 1:
                 for x in range(width):
-                    total[y, x] += frames[frame, np.uintp(y), x] - np.float32(1)
+                    total[y, x] += frames[frame, y, x] - np.float32(1)
                 continue
             line[:] = 0
             for dy in range(np.uintp(side)):
-                row = np.uintp(y * side) + dy
+                row = y * np.uintp(side) + dy
                 for x in range(width):
                     line[x] += frames[frame, row, x] - np.float32(1)
             for x in range(np.uintp(total.shape[1])):
@@ -188,10 +192,10 @@ def _add_frames(frames, side, total):  # type: ignore[no-untyped-def]
                 total[y, x] += square / area
 
 
-@njit(cache=True, parallel=True, fastmath=_FASTMATH)
+@njit(cache=True, fastmath=_FASTMATH)
 def _keep(total, chosen, image, row_sums):  # type: ignore[no-untyped-def]
     """Copy a bin, zero where a square takes no part, and sum its rows."""
-    for y in prange(total.shape[0]):
+    for y in range(np.uintp(total.shape[0])):
         row_sum = 0.0
         for x in range(np.uintp(total.shape[1])):
             image[y, x] = total[y, x] if chosen[y, x] else np.float32(0)
