@@ -18,14 +18,10 @@ from numba.extending import overload
 from annealscope.analysis.fit_spec import FitFlag
 
 # Kernels know plain integers only.
-_NOT_CONVERGED = int(FitFlag.NOT_CONVERGED)
-_TAU_AT_BOUND = int(FitFlag.TAU_AT_BOUND)
-_BETA_AT_BOUND = int(FitFlag.BETA_AT_BOUND)
-_LOW_AMPLITUDE = int(FitFlag.LOW_AMPLITUDE)
-_TOO_FAST = int(FitFlag.TOO_FAST)
-_TOO_SLOW = int(FitFlag.TOO_SLOW)
-_FEW_POINTS = int(FitFlag.FEW_POINTS)
-_RESIDUAL_RUNS = int(FitFlag.RESIDUAL_RUNS)
+_NOT_CONVERGED, _FEW_POINTS = int(FitFlag.NOT_CONVERGED), int(FitFlag.FEW_POINTS)
+_TAU_AT_BOUND, _BETA_AT_BOUND = int(FitFlag.TAU_AT_BOUND), int(FitFlag.BETA_AT_BOUND)
+_TOO_FAST, _TOO_SLOW = int(FitFlag.TOO_FAST), int(FitFlag.TOO_SLOW)
+_LOW_AMPLITUDE, _RESIDUAL_RUNS = int(FitFlag.LOW_AMPLITUDE), int(FitFlag.RESIDUAL_RUNS)
 _BASELINE_AT_BOUND = int(FitFlag.BASELINE_AT_BOUND)
 
 _MIN_POINTS = 6
@@ -70,8 +66,7 @@ def _fit_row(log_t, y, weights, limits, options, space, values, errors, cost):  
     if not converged:
         return _NOT_CONVERGED
 
-    values[0], values[1], values[2], values[3] = p
-    cost[0] = equations[0]
+    values[:], cost[0] = p, equations[0]
     errors[0], errors[1] = _covariance_errors(n, equations, p, low, high)
     _set_residuals(points, p, residuals)
     return judge(y, residuals[:n], p, low, high, limits)

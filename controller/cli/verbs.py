@@ -198,6 +198,7 @@ def request(folder: Path, command: str) -> None:
 
 def analyze(source: str, output: Path | None, options: StackOptions, as_json: bool) -> None:
     """Compute again, and print what came out."""
+    from annealscope.analysis.compiling import when_compiling
     from annealscope.controller.cli.analyze import analyze_record, analyze_stack
     from annealscope.controller.cli.rows import FailedRow
 
@@ -206,10 +207,11 @@ def analyze(source: str, output: Path | None, options: StackOptions, as_json: bo
         raise RunError(f"{source}: no such file or run folder", ExitCode.INVALID_INPUT)
     ours = path.is_dir() or path.suffix == ".nxs"
     rows = []
-    for row in analyze_record(path, output) if ours else analyze_stack(source, output, options):
-        rows.append(row)
-        if not as_json:
-            typer.echo(row)
+    with when_compiling(lambda: typer.echo("first run: compiling, later runs start at once", err=True)):
+        for row in analyze_record(path, output) if ours else analyze_stack(source, output, options):
+            rows.append(row)
+            if not as_json:
+                typer.echo(row)
     if as_json:
         print_json([row.as_json() for row in rows])
     if not any(row.found for row in rows):
