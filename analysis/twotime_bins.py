@@ -112,7 +112,7 @@ class Bins:
 
 
 def _products(old: Pixels, new: Pixels) -> FloatArray:
-    """Sum over pixels of each old image times each new one, (len(old), len(new)), for any number of them."""
+    """Sum over pixels of each old image times each new one, rows of slabs: (len(old), len(new))."""
     sums = np.zeros((_PARTS, _whole_fours(len(old)), _whole_fours(len(new))))
     _add_products(old, new, sums)
     products: FloatArray = sums.sum(axis=0)[: len(old), : len(new)]
@@ -131,11 +131,13 @@ def _add_products(old, new, sums):  # type: ignore[no-untyped-def]
     registers. Numbers past the last image repeat it, and what they add is not used. A library would do the
     same with threads of its own, which fight with the ones that numba has.
     """
-    share = -(-old.shape[1] // _PARTS)
+    n_pixels = old.shape[1] - _GAP_PIXELS
+    share = -(-n_pixels // _PARTS)
+    at_once = -(-share // -(-share // _PIXELS_AT_ONCE))
     for part in prange(_PARTS):
-        out, end = sums[part], min((part + 1) * share, old.shape[1])
-        for start in range(part * share, end, _PIXELS_AT_ONCE):
-            stop = min(start + _PIXELS_AT_ONCE, end)
+        out, end = sums[part], min((part + 1) * share, n_pixels)
+        for start in range(part * share, end, at_once):
+            stop = min(start + at_once, end)
             for i in range(0, old.shape[0], 4):
                 for j in range(0, new.shape[0], 4):
                     _add_four_by_four(old, new, i, j, start, stop, out)
