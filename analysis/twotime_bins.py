@@ -75,10 +75,12 @@ class Bins:
         for new in range(first // _SLAB, -(-last // _SLAB)):
             start, stop = max(first, new * _SLAB), min(last, (new + 1) * _SLAB)
             columns = self._slabs[new][start % _SLAB : (stop - 1) % _SLAB + 1]
+            # One space for all slabs: the first touch of new memory may take as long as the sums.
+            space = np.empty((_PARTS, _SLAB, _whole_fours(len(columns))))
             for old, slab in enumerate(self._slabs[: -(-last // _SLAB)]):
                 rows = slice(old * _SLAB, min(last, (old + 1) * _SLAB))
                 products[rows, start - first : stop - first] = _products(
-                    slab[: rows.stop - rows.start], columns
+                    slab[: rows.stop - rows.start], columns, space
                 )
         return products
 
@@ -111,11 +113,11 @@ class Bins:
         return image
 
 
-def _products(old: Pixels, new: Pixels) -> FloatArray:
+def _products(old: Pixels, new: Pixels, space: FloatArray) -> FloatArray:
     """Sum over pixels of each old image times each new one, rows of slabs: (len(old), len(new))."""
-    sums = np.zeros((_PARTS, _whole_fours(len(old)), _whole_fours(len(new))))
-    _add_products(old, new, sums)
-    products: FloatArray = sums.sum(axis=0)[: len(old), : len(new)]
+    space[:] = 0
+    _add_products(old, new, space)
+    products: FloatArray = space.sum(axis=0)[: len(old), : len(new)]
     return products
 
 
