@@ -17,8 +17,7 @@ from annealscope.analysis.fit_spec import (
     resampling,
     slot_s,
 )
-from annealscope.analysis.kww_batch import fit_curves, fit_limits
-from annealscope.analysis.kww_kernel import judge, parameter_bounds
+from annealscope.analysis.kww_batch import fit_curves, fit_limits, judge, parameter_bounds
 from annealscope.analysis.kww_model import finite_kww, kww, mean_subtraction
 from annealscope.analysis.precision import Model, error_scale
 from annealscope.analysis.values import FloatArray, InvalidData
@@ -246,7 +245,7 @@ def _fit_finite(
         model = record.curve(slots, float(np.exp(p[1])), float(p[2]))
         return np.asarray(root_weights * (y - np.exp(p[0]) * (points.matrix @ model)))
 
-    low, high = np.array(parameter_bounds(float(np.mean(y[:3])), limits, False))
+    low, high = parameter_bounds(float(np.mean(y[:3])), limits, False)
     # Subtracting the mean made tau of the plain fit shorter and its beta larger.
     start = plain.parameters[:3] * [1.0, 1.0, 0.9] + [0.0, 0.2, 0.0]
     fit = least_squares(

@@ -125,7 +125,7 @@ def test_every_sync_has_its_mutant(disks: dict[str, SimulatedDisk]) -> None:
     """A sync that is new in the program, or never reached here, is named by this test."""
     assert set.union(*(disk.places for disk in disks.values())) == set(MUTANTS)
     reached = {place.split(" < ")[-1].split(".")[-1] for place in MUTANTS} - {"write_atomically"}
-    assert set(_callers()) == reached
+    assert set(_callers()) - {"sync_times_s"} == reached  # which measures the disk, and keeps nothing
 
 
 def _callers() -> Iterator[str]:
