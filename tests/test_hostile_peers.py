@@ -203,6 +203,7 @@ def test_an_answer_that_is_none_is_reported(answer, tmp_path, context):
     with pytest.raises(RunError, match="what answers in the place of the run") as caught:
         ask(tmp_path, "status")
     thread.join()
+    socket.close(0)
     assert caught.value.exit_code == ExitCode.DEVICE
 
 

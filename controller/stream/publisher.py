@@ -104,6 +104,9 @@ class Publisher:
         self._caretaker.stop()
         if self._control is not None:
             self._control.close()
+        for link in (self._recorder, self._analyst):
+            link.close()
+        self._frames.close(0)
         self._context.destroy(linger=0)
         self._viewers.close()
 
