@@ -21,7 +21,6 @@ import zmq
 from annealscope.drivers.guard_core import Guard
 from annealscope.drivers.guard_files import EpochFile, EventLog
 from annealscope.drivers.guard_messages import (
-    LOOPBACK,
     MAX_REQUEST_BYTES,
     BadMessage,
     DriverSpec,
@@ -31,6 +30,7 @@ from annealscope.drivers.guard_messages import (
     settings_from_json,
 )
 from annealscope.drivers.interfaces import DeviceError
+from annealscope.drivers.loopback import LOOPBACK
 
 TICK_S = 0.02
 REQUESTS_PER_TICK = 16

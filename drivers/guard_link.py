@@ -4,13 +4,11 @@ import threading
 import time
 from pathlib import Path
 from typing import Any, Protocol
-from urllib.parse import urlsplit
 
 import zmq
 
 from annealscope.drivers.guard_files import read_epoch_file
 from annealscope.drivers.guard_messages import (
-    LOOPBACK,
     MAX_REPLY_BYTES,
     BadMessage,
     Verb,
@@ -18,6 +16,7 @@ from annealscope.drivers.guard_messages import (
     encode,
 )
 from annealscope.drivers.interfaces import DeviceError, HeaterTripped, LeaseLapsed
+from annealscope.drivers.loopback import LOOPBACK, is_loopback
 
 ANSWER_S = 1.0
 """The longest that a call may take."""
@@ -53,7 +52,8 @@ class GuardLink:
     """
 
     def __init__(self, endpoint: str, token: str, process: Watched | None = None) -> None:
-        _check_loopback(endpoint)
+        if not is_loopback(endpoint):
+            raise DeviceError(f"guard: the endpoint must be tcp://{LOOPBACK}:PORT, got {endpoint!r}")
         self._endpoint = endpoint
         self._token = token
         self._process = process
@@ -163,15 +163,3 @@ def link_from_epoch_file(path: Path) -> GuardLink:
     if not isinstance(endpoint, str) or not isinstance(token, str):
         raise DeviceError(f"guard: {path} does not say where its guard is; start a new one")
     return GuardLink(endpoint, token)
-
-
-def _check_loopback(endpoint: str) -> None:
-    try:
-        parts = urlsplit(endpoint)
-        good = (
-            parts.scheme == "tcp" and parts.hostname == LOOPBACK and bool(parts.port) and not parts.username
-        )
-    except ValueError:
-        good = False
-    if not good:
-        raise DeviceError(f"guard: the endpoint must be tcp://{LOOPBACK}:PORT, got {endpoint!r}")

@@ -12,7 +12,6 @@ from annealscope.drivers.lease import Command, LadderRules, Purpose
 
 MAX_REQUEST_BYTES = 4096
 MAX_REPLY_BYTES = 65536
-LOOPBACK = "127.0.0.1"
 LARGEST = 1e300
 """Numbers in messages are smaller; larger integers would not fit a float."""
 

@@ -25,8 +25,8 @@ Oracle = Callable[[Moment, Path], None]
 
 MUTANTS = {
     "sync_data < FrameLogWriter.sync": ("undisturbed", look),
-    "sync_file < move_into_place < _create": ("undisturbed", recover),
-    "sync_folder < move_into_place < _create": ("undisturbed", look),
+    "sync_file < move_into_place < write_bytes_atomically < _create": ("undisturbed", recover),
+    "sync_folder < move_into_place < write_bytes_atomically < _create": ("undisturbed", look),
     "sync_file < HoldRecording.__init__": ("restarted", look),
     "sync_file < retire_logs": ("undisturbed", look),
     "sync_folder < retire_logs": ("undisturbed", look),

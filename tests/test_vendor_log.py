@@ -14,7 +14,7 @@ from annealscope.drivers.envelope import Envelope
 from annealscope.drivers.interfaces import DeviceError
 from annealscope.drivers.vendor_log import STALE_AFTER_S, TAIL_BYTES, VendorLog
 
-RECORDED = Path(os.environ.get("ANNEALSCOPE_HOLDER_LOGS", "/work/shared/data"))
+RECORDED = Path(os.environ.get("ANNEALSCOPE_HOLDER_LOGS", Path(__file__).parents[2] / "shared" / "data"))
 LOGS = ("protochips_thermal.csv", "protochips_electrothermal.csv", "impulse_StubExperiment_Heat_raw.csv")
 ZERO_K = 273.15
 

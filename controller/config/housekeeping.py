@@ -1,6 +1,6 @@
 """What a laboratory wants to be watched while a run goes on, and what has to be done every few hours."""
 
-from typing import Annotated, Literal
+from typing import Annotated, Literal, get_args
 
 from pydantic import Field, model_validator
 
@@ -11,7 +11,10 @@ from annealscope.controller.config.quantities import DataBytes, DurationS, Share
 BUSY_SHARE = 0.75
 """Of the interval of one clock, what the others may take: the last part of it counts as due already."""
 
-_Action = Annotated[Literal["note", "suspend", "park", "stop"], Choice("note", "suspend", "park", "stop")]
+GuardAction = Literal["note", "suspend", "park", "stop"]
+"""What a guard does, from the mildest to the gravest."""
+
+_Action = Annotated[GuardAction, Choice(*get_args(GuardAction))]
 _By = Annotated[Literal["operator", "itself"], Choice("operator", "itself")]
 
 

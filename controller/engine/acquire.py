@@ -12,7 +12,7 @@ from annealscope.controller.engine.task import TICK_STEADY_S, Task
 from annealscope.controller.engine.until import EndWatch, Progress
 from annealscope.controller.planning.values import AcquireStep
 from annealscope.controller.stream.messages import HoldClosed
-from annealscope.drivers.interfaces import DeviceError
+from annealscope.drivers.interfaces import DeviceError, Frame
 
 RETRY_S = 0.01
 """A frame that is due but not there yet is asked for again after this ..."""
@@ -229,8 +229,11 @@ class Acquire(Task):
         if frame is None:
             self._exposures.check_overdue(bench)
             return False
-        bench.stream.send(frame, self._steering.shift_at(frame.t_start_s), beam_on=bench.beam_was_on(frame))
+        self._send(bench, frame)
         return True
+
+    def _send(self, bench: Bench, frame: Frame) -> None:
+        bench.stream.send(frame, self._steering.shift_at(frame.t_start_s), beam_on=bench.beam_was_on(frame))
 
     def _why_ended(self, bench: Bench) -> str | None:
         frames = self._exposures.frames - (self._exposures.planned - self.step.frames)
@@ -261,9 +264,7 @@ class Acquire(Task):
         """Stop the camera, and take the frames that were finished before."""
         self._exposures.end(bench)
         while (frame := self._exposures.fetch(bench)) is not None:
-            bench.stream.send(
-                frame, self._steering.shift_at(frame.t_start_s), beam_on=bench.beam_was_on(frame)
-            )
+            self._send(bench, frame)
 
     # ------------------------------------------------------------------ closing
 

@@ -6,16 +6,13 @@ noted in the journal once, and again when it was gone in between or has become g
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal
 
+from annealscope.controller.config.housekeeping import GuardAction
 from annealscope.controller.engine.bench import Bench
 from annealscope.controller.errors import ExitCode
 
-Action = Literal["note", "suspend", "park", "stop"]
-"""What a guard does, from the mildest to the gravest."""
-
-GRAVITY: dict[Action, int] = {"note": 0, "suspend": 1, "park": 2, "stop": 3}
-DONE: dict[Action, str] = {"note": "noted", "suspend": "suspended", "park": "parked", "stop": "stopped"}
+GRAVITY: dict[GuardAction, int] = {"note": 0, "suspend": 1, "park": 2, "stop": 3}
+DONE: dict[GuardAction, str] = {"note": "noted", "suspend": "suspended", "park": "parked", "stop": "stopped"}
 """What the journal says of it."""
 
 
@@ -26,7 +23,7 @@ class RunGuard:
     exit_code = ExitCode.SAFETY
     """Of a run that it stops."""
 
-    def action(self, bench: Bench) -> Action:
+    def action(self, bench: Bench) -> GuardAction:
         """What is done about what `check` found last."""
         return "suspend"
 
@@ -54,7 +51,7 @@ class Finding:
 
     guard: RunGuard
     message: str
-    action: Action
+    action: GuardAction
 
     @property
     def gravity(self) -> int:
@@ -67,7 +64,7 @@ class House:
 
     def __init__(self, guards: Sequence[RunGuard] = ()) -> None:
         self._guards = tuple(guards)
-        self._told: dict[RunGuard, Action] = {}
+        self._told: dict[RunGuard, GuardAction] = {}
         self._silent: set[RunGuard] = set()
 
     def start(self, bench: Bench) -> None:

@@ -1,7 +1,8 @@
 """Guards that look at the frames, or at the column that lets the beam through."""
 
+from annealscope.controller.config.housekeeping import GuardAction
 from annealscope.controller.engine.bench import Bench
-from annealscope.controller.engine.house import Action, RunGuard
+from annealscope.controller.engine.house import RunGuard
 from annealscope.controller.errors import ExitCode
 
 VALVES, EMISSION = "column_valves_open", "emission"
@@ -27,7 +28,7 @@ class FrozenCamera(RunGuard):
     def __init__(self) -> None:
         self._since_s = 0.0
 
-    def action(self, bench: Bench) -> Action:
+    def action(self, bench: Bench) -> GuardAction:
         """Suspend; stop a run whose camera does not come back."""
         return "suspend" if bench.look.restarts < len(REST_S) else "stop"
 
@@ -65,7 +66,7 @@ class BeamTrip(RunGuard):
         self._emits = True
         self._since_s = 0.0
 
-    def action(self, bench: Bench) -> Action:
+    def action(self, bench: Bench) -> GuardAction:
         """As the rig says."""
         return bench.plan.house.beam_action
 
@@ -114,7 +115,7 @@ class ValvesShut(RunGuard):
         self._shut = False
         self._asked_s = float("-inf")
 
-    def action(self, bench: Bench) -> Action:
+    def action(self, bench: Bench) -> GuardAction:
         """As the rig says."""
         return bench.plan.house.valves_action
 

@@ -2,9 +2,10 @@
 
 from collections.abc import Callable
 
+from annealscope.controller.config.housekeeping import GuardAction
 from annealscope.controller.config.wording import data_size
 from annealscope.controller.engine.bench import Bench
-from annealscope.controller.engine.house import Action, RunGuard
+from annealscope.controller.engine.house import RunGuard
 from annealscope.controller.errors import ExitCode
 
 SLOW_BACKLOG = 0.5
@@ -22,7 +23,7 @@ class Recorder(RunGuard):
     name = "recorder"
     exit_code = ExitCode.INCOMPLETE
 
-    def action(self, bench: Bench) -> Action:
+    def action(self, bench: Bench) -> GuardAction:
         """Wait while it is mended; when it is given up the plan is over, but not its way down."""
         return "suspend" if bench.stream.failure() is None else "stop"
 
@@ -40,7 +41,7 @@ class SlowDisk(RunGuard):
     def __init__(self) -> None:
         self._slow = False
 
-    def action(self, bench: Bench) -> Action:
+    def action(self, bench: Bench) -> GuardAction:
         """Say so."""
         return "note"
 
@@ -95,7 +96,7 @@ class LowSpace(RunGuard):
         self._short = short
         """Say when there is too little; else when there is not ample space, but enough."""
 
-    def action(self, bench: Bench) -> Action:
+    def action(self, bench: Bench) -> GuardAction:
         """Say so."""
         return "note"
 
@@ -121,7 +122,7 @@ class DiskFull(RunGuard):
         self._since_s = float("inf")
         """When the run came to rest."""
 
-    def action(self, bench: Bench) -> Action:
+    def action(self, bench: Bench) -> GuardAction:
         """Suspend; park when nobody makes room."""
         waited_s = bench.now_s - self._since_s
         return "park" if waited_s > bench.plan.house.park_after_s else "suspend"

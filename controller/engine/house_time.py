@@ -2,8 +2,9 @@
 
 import math
 
+from annealscope.controller.config.housekeeping import GuardAction
 from annealscope.controller.engine.bench import Bench
-from annealscope.controller.engine.house import Action, RunGuard
+from annealscope.controller.engine.house import RunGuard
 from annealscope.controller.planning.house_values import ServiceRule
 
 LATE_TURN_S = 10.0
@@ -27,7 +28,7 @@ class ServiceClock(RunGuard):
         self._due_s = math.inf
         self._since_s = 0.0
 
-    def action(self, bench: Bench) -> Action:
+    def action(self, bench: Bench) -> GuardAction:
         """As the rig says."""
         return self._rule.action
 
@@ -74,7 +75,7 @@ class StoodStill(RunGuard):
         self._asleep_s = 0.0
         self._message: str | None = None
 
-    def action(self, bench: Bench) -> Action:
+    def action(self, bench: Bench) -> GuardAction:
         """Frames begin a new segment, and the temperature has to be right."""
         return "suspend" if bench.outlook.exposes else "note"
 
@@ -115,7 +116,7 @@ class WallClock(RunGuard):
     def __init__(self) -> None:
         self._error_s = 0.0
 
-    def action(self, bench: Bench) -> Action:
+    def action(self, bench: Bench) -> GuardAction:
         """Say so."""
         return "note"
 

@@ -3,8 +3,7 @@
 from dataclasses import dataclass
 from typing import Literal
 
-GuardAction = Literal["note", "suspend", "park", "stop"]
-"""What a guard does, from the mildest to the gravest."""
+from annealscope.controller.config.housekeeping import GuardAction
 
 NEARLY_DUE = 0.2
 """The last share of an interval."""

@@ -20,7 +20,7 @@ import numpy as np
 import numpy.typing as npt
 
 from annealscope.controller.errors import ExitCode, RunError
-from annealscope.controller.record.durable import move_into_place, sync_data
+from annealscope.controller.record.durable import sync_data, write_bytes_atomically
 from annealscope.controller.stream.messages import FrameHeader, OpenHold
 
 Pixels = npt.NDArray[Any]
@@ -327,13 +327,7 @@ def unpack_header(packed: bytes, info: OpenHold) -> FrameHeader:
 
 def _create(path: Path, preamble: bytes) -> FileIO:
     """Return a new log open for appending; readers find it under its name only with a whole preamble."""
-    temporary = path.with_name(f"{path.name}.tmp")
-    try:
-        temporary.write_bytes(preamble)
-        move_into_place(temporary, path)
-    except OSError:
-        temporary.unlink(missing_ok=True)
-        raise
+    write_bytes_atomically(path, preamble)
     return FileIO(path, "ab")
 
 

@@ -117,13 +117,15 @@ def left_of(run: RunFolder) -> LeftOff:
     return left
 
 
-def take_over(run: RunFolder, plan: Plan, tell: Callable[[str], None]) -> Continuation:
+def take_over(run: RunFolder, plan: Plan, left: LeftOff, tell: Callable[[str], None]) -> Continuation:
     """Complete the record of a run as far as it does not go on, and say with what it does.
 
     Parameters
     ----------
     run, plan
         The run.
+    left
+        Where it left off, see `left_of`.
     tell
         Takes one line for each thing that was done.
 
@@ -133,7 +135,7 @@ def take_over(run: RunFolder, plan: Plan, tell: Callable[[str], None]) -> Contin
         The run cannot go on.
     """
     options = read_options(run)
-    taken_up = _taken_up(run, left_of(run))
+    taken_up = _taken_up(run, left)
     for action in repair(run.path, keep=taken_up.acquisition.opening.name if taken_up else None):
         tell(f"{'done' if action.done else 'left'}: {action.path}: {action.what}")
     left = left_of(run)

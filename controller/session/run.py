@@ -134,9 +134,9 @@ def carry_on(
         The run cannot go on: it is alive, was ended by its operator, or its folder was changed.
     """
     folder = open_run(path)
-    left_of(folder)
+    left = left_of(folder)
     prepared = prepare_again(folder)
-    going_on = take_over(folder, prepared.plan, tell)
+    going_on = take_over(folder, prepared.plan, left, tell)
     tell(str(going_on))
     options = RunOptions(folder.path, **{**going_on.options, "parks": parks, "acknowledge": acknowledge})
     clock = make_clock(options.speed, going_on.clock_start_s(options.speed, NIGHT_S))

@@ -27,8 +27,6 @@ from annealscope.controller.stream.retold import Ending, Note, Telling, ToldHold
 
 LAST_WORDS_MS = 50
 """So long after the death of a process something that it said may still arrive."""
-
-
 MESSAGES_AT_ONCE = 1000
 """Taken in on one turn, however many somebody sends."""
 

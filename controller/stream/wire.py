@@ -7,7 +7,6 @@ import signal
 import threading
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, TextIO
-from urllib.parse import urlsplit
 from zlib import crc32
 
 import numpy as np
@@ -24,12 +23,12 @@ from annealscope.controller.stream.messages import (
     decode,
     encode,
 )
+from annealscope.drivers.loopback import LOOPBACK, is_loopback
 
 Socket = zmq.Socket[bytes]
 Context = zmq.Context[Socket]
 Entry = tuple[ArrayPart, npt.NDArray[Any] | None]
 
-LOOPBACK = "127.0.0.1"
 SCHEME = "tcp://"
 QUEUED_MESSAGES = 256
 SEND_WITHIN_MS = 2000
@@ -124,14 +123,7 @@ class Line:
 
 def check_loopback(endpoint: str) -> None:
     """Refuse every endpoint that another machine could reach. Raises ValueError."""
-    try:
-        parts = urlsplit(endpoint)
-        good = (
-            parts.scheme == "tcp" and parts.hostname == LOOPBACK and bool(parts.port) and not parts.username
-        )
-    except ValueError:
-        good = False
-    if not good:
+    if not is_loopback(endpoint):
         raise ValueError(
             f"endpoint must be tcp://{LOOPBACK}:PORT, got {endpoint!r}; from another machine use `ssh -L`"
         )

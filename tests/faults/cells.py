@@ -4,7 +4,7 @@ import itertools
 import shutil
 import signal
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
@@ -14,6 +14,7 @@ from faults.heater import Loss, check_heater, froze_after_s, lines_of
 from faults.inputs import HEATER, LEASE_S, guarded, simulated
 from faults.recompute import check_results
 from faults.staged import PHASES, Blow, StagedRun, StageError
+from faults.verdict import Verdict
 
 PROCESSES = ("controller", "recorder", "analyst", "viewer", "heating controller", "guard")
 """The first four in a run that is 200 times faster than real time, the others in real time with a heater in a
@@ -76,7 +77,7 @@ class Series:
 
 
 @dataclass
-class Cell:
+class Cell(Verdict):
     """One blow, and what came of it."""
 
     series: Series
@@ -84,20 +85,12 @@ class Cell:
     frames: int = 0
     """Frames that had been in a log by then: all have to be in the record."""
     froze_after_s: float | None = None
-    violations: list[Violation] = field(default_factory=list)
-    trouble: str = ""
-    """Why the run did not do what had to come of it."""
-
-    @property
-    def passed(self) -> bool:
-        return not self.violations and not self.trouble
 
     def line(self) -> dict[str, object]:
         """Return what is printed of it."""
-        said = [str(violation) for violation in self.violations] + [self.trouble] * bool(self.trouble)
         line = {"cell": f"{self.series.name} {self.phase}", "passed": self.passed, "frames": self.frames}
         frozen = {} if self.froze_after_s is None else {"froze_after_s": round(self.froze_after_s, 3)}
-        return line | frozen | ({"why": said} if said else {})
+        return line | frozen | self.why()
 
 
 def all_series() -> list[Series]:

@@ -10,9 +10,10 @@ from pathlib import Path
 
 import numpy as np
 from faults.cells import SPEED, check
-from faults.checker import Violation, frames_missing
+from faults.checker import frames_missing
 from faults.inputs import simulated
 from faults.staged import StagedRun, StageError
+from faults.verdict import Verdict
 
 VICTIMS = {"recorder": 0.7, "analyst": 0.15, "controller": 0.15}
 """How likely each is the next."""
@@ -29,7 +30,7 @@ USAGE = 2
 
 
 @dataclass
-class Case:
+class Case(Verdict):
     """One run, and the kills that fell on it."""
 
     name: str
@@ -37,25 +38,18 @@ class Case:
     frames: int = 0
     """Frames that were on the disk when something was killed, or later."""
     missing: int = 0
-    violations: list[Violation] = field(default_factory=list)
-    trouble: str = ""
     in_vain: int = 0
     """Recorders killed since a frame came onto the disk."""
 
-    @property
-    def passed(self) -> bool:
-        return not self.violations and not self.trouble
-
     def line(self) -> dict[str, object]:
         """Return what is printed of it."""
-        said = [str(violation) for violation in self.violations] + [self.trouble] * bool(self.trouble)
         counts = {
             "kills": sum(self.kills.values()),
             **self.kills,
             "frames": self.frames,
             "lost": self.missing,
         }
-        return {"case": self.name, "passed": self.passed, **counts} | ({"why": said} if said else {})
+        return {"case": self.name, "passed": self.passed, **counts} | self.why()
 
 
 def cases(folder: Path, seed: int) -> Iterator[Case]:

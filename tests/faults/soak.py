@@ -11,9 +11,10 @@ from pathlib import Path
 import numpy as np
 import psutil
 from faults.cells import check
-from faults.checker import Violation, frames_missing
+from faults.checker import frames_missing
 from faults.inputs import Experiment, soaked
 from faults.staged import ROLES, StagedRun, StageError
+from faults.verdict import Verdict
 
 EVERY_S = 600.0
 PROCESS_FAULTS = {
@@ -43,7 +44,7 @@ class Sample:
 
 
 @dataclass
-class Soak:
+class Soak(Verdict):
     """What happened, and what is wrong with it."""
 
     hours: float
@@ -52,22 +53,15 @@ class Soak:
     missing: int = 0
     outcomes: Counter[str] = field(default_factory=Counter)
     samples: list[Sample] = field(default_factory=list)
-    violations: list[Violation] = field(default_factory=list)
-    trouble: str = ""
-
-    @property
-    def passed(self) -> bool:
-        return not self.violations and not self.trouble
 
     def line(self) -> dict[str, object]:
         """Return what is printed of it."""
-        said = [str(violation) for violation in self.violations] + [self.trouble] * bool(self.trouble)
         slope, over_h = self.slope_MiB_per_h()
         return {
             "case": f"soak {self.hours:g} h", "passed": self.passed, "faults": sum(self.faults.values()),
             **dict(sorted(self.faults.items())), "frames": self.frames, "lost": self.missing,
             "rss_MiB_per_h": round(slope, 3), "over_h": round(over_h, 1), "descriptors": self.descriptors(),
-            **({"why": said} if said else {}),
+            **self.why(),
         }  # fmt: skip
 
     def slope_MiB_per_h(self) -> tuple[float, float]:
