@@ -279,7 +279,7 @@ def _exp(x):  # type: ignore[no-untyped-def]
     return series * power_of_2
 
 
-@njit(cache=True, fastmath={"contract", "reassoc", "arcp", "nsz"})
+@njit(cache=True)
 def _normal_equations(log_t, y, weights, p, hessian, gradient):  # type: ignore[no-untyped-def]
     """Gauss-Newton matrix and J^T r of r = y - model in (ln A, ln tau, beta, C); returns the cost."""
     amplitude, log_tau, beta, baseline = np.exp(p[0]), p[1], p[2], p[3]
