@@ -17,23 +17,30 @@ from annealscope.analysis.fit_spec import (
     resampling,
     slot_s,
 )
-from annealscope.analysis.kww_batch import fit_curves, fit_limits, judge, parameter_bounds
+from annealscope.analysis.kww_batch import CurveFits, fit_curves, fit_limits, judge, parameter_bounds
 from annealscope.analysis.kww_model import finite_kww, kww, mean_subtraction
 from annealscope.analysis.precision import Model, error_scale
 from annealscope.analysis.values import FloatArray, InvalidData
 
 __all__ = [
+    "BETA_STEPS",
     "UNUSABLE",
+    "CurveFits",
     "FitFlag",
     "FitSpec",
     "KwwFit",
     "finite_kww",
+    "fit_each",
+    "fit_each_finite",
     "fit_kww",
     "fit_kww_finite",
     "kww",
     "mean_subtraction",
     "resample",
 ]
+
+BETA_STEPS = (-0.10, -0.05, 0.05, 0.10)
+"""How far beta is moved to see how much tau depends on it, see `KwwFit.tau_at_beta_s`."""
 
 
 @dataclass(frozen=True)
@@ -61,6 +68,10 @@ class KwwFit:
 
     range: str
     """The range of the `FitSpec`."""
+
+    tau_at_beta_s: tuple[float, ...] = (np.nan,) * len(BETA_STEPS)
+    """tau fitted again with beta held at the fitted value plus each of `BETA_STEPS`; NaN where that beta is
+    outside its bounds."""
 
     @property
     def usable(self) -> bool:

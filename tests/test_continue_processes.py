@@ -33,7 +33,7 @@ def _acknowledged(seq):
 def _killed(run, when, *arguments):
     """Run the program and kill it at a moment; return the frames that it has left in logs, by number."""
     process = subprocess.Popen(command(*arguments), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    deadline_s = time.monotonic() + 60
+    deadline_s = time.monotonic() + 300  # a first run compiles
     while process.poll() is None and time.monotonic() < deadline_s:
         if (run / "journal.jsonl").exists() and when(run):
             process.kill()
