@@ -1,14 +1,103 @@
 """From the sums of a correlator to g2: of every pixel, and the four averages over the image.
 
-The definitions, and what each average is biased by, are in docs/methods/g2.md.
+The definitions, and what each average is biased by, are in docs/methods/g2.md; averages with a block of
+pixels left out are in docs/methods/jackknife.md.
 """
+
+from collections.abc import Iterable
+from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 from numba import njit, prange
 
 from annealscope.analysis.multitau import LagSums
+from annealscope.analysis.slots import Integers
 from annealscope.analysis.values import FloatArray, InvalidData
+
+
+@dataclass(frozen=True)
+class BlockTotals:
+    """Sums over the pixels of each of B blocks, from which the four averages follow."""
+
+    lag_slots: Integers
+    """Lag in slots, shape (L,), increasing."""
+
+    pairs: Integers
+    """Number of pairs of each lag, shape (L,)."""
+
+    totals: FloatArray
+    """Sums over the pixels of S, L, R, L R and S / (L R), where S, L and R are sums over the pairs; float64,
+    shape (B, L, 5)."""
+
+    pixels: Integers
+    """Pixels of each block, shape (B,)."""
+
+    def g2(self) -> dict[str, FloatArray]:
+        """Return the four averages over all blocks, see `g2_averages`."""
+        means = self.totals.sum(axis=0) / self.pixels.sum()
+        return _averages(means, self.pairs) | {"ttcf": means[:, 0] / self.pairs}
+
+    def g2_without(self) -> dict[str, FloatArray]:
+        """Return the averages with one block left out, float64 of shape (B, L) each.
+
+        The mean of the pixels that remain is no longer 1: `ttcf` is divided by the means of the earlier and
+        of the later frames of a lag, and is here the same numbers as `roi` (docs/methods/jackknife.md). With
+        one block there is nothing left: NaN.
+        """
+        with np.errstate(divide="ignore", invalid="ignore"):
+            remaining = (self.totals.sum(axis=0) - self.totals).T / (self.pixels.sum() - self.pixels)
+            curves = _averages(remaining.T, self.pairs)
+        return curves | {"ttcf": curves["roi"]}
+
+
+def block_totals(sums: LagSums, labels: npt.NDArray[np.integer]) -> BlockTotals:
+    """Sum over the pixels of blocks.
+
+    Parameters
+    ----------
+    sums
+        What :meth:`MultiTau.sums` returns.
+    labels
+        Block of each pixel, 0 ... B - 1, integers of shape (ny, nx); negative where a pixel takes no part.
+        Dead pixels must not take part.
+
+    Returns
+    -------
+    BlockTotals
+        Accumulated in float64; the numbers do not depend on how many threads there are.
+
+    Raises
+    ------
+    InvalidData
+        The labels have another shape than the frames, or select no pixel.
+    """
+    shape = sums.product.shape[1:]
+    if np.shape(labels) != shape:
+        raise InvalidData(f"mask: shape must be {shape}, got {np.shape(labels)}; use that of the frames")
+    return part_totals([(slice(0, shape[0] * shape[1]), sums)], labels)
+
+
+def part_totals(parts: Iterable[tuple[slice, LagSums]], labels: npt.NDArray[np.integer]) -> BlockTotals:
+    """Return what `block_totals` does, from :meth:`MultiTau.parts`: in a fraction of the memory.
+
+    Raises
+    ------
+    InvalidData
+        There is no pair of frames yet, or the labels select no pixel.
+    """
+    block = np.ravel(labels).astype(np.int64)
+    if not (block >= 0).any():
+        raise InvalidData("mask: at least one pixel must be selected, got 0 selected")
+    pixels = np.bincount(block[block >= 0])
+    totals = np.empty(0)
+    for place, sums in parts:
+        n_lags = len(sums.pairs)
+        if place.start == 0:
+            totals = np.zeros((n_lags, len(pixels), 5))
+        columns = (part.reshape(n_lags, -1) for part in (sums.product, sums.left, sums.right))
+        _add_pixels(*columns, block[place], totals)
+    return BlockTotals(sums.lag_slots, sums.pairs, totals.swapaxes(0, 1), pixels)
 
 
 def g2_averages(sums: LagSums, mask: npt.NDArray[np.bool_] | None = None) -> dict[str, FloatArray]:
@@ -40,25 +129,8 @@ def g2_averages(sums: LagSums, mask: npt.NDArray[np.bool_] | None = None) -> dic
     InvalidData
         The mask has another shape than the frames, or selects no pixel.
     """
-    shape = sums.product.shape[1:]
-    chosen = np.ones(shape, dtype=np.bool_) if mask is None else np.asarray(mask, dtype=np.bool_)
-    if chosen.shape != shape or not chosen.any():
-        raise InvalidData(
-            f"mask: shape must be {shape} with at least one pixel selected, "
-            f"got {chosen.shape} with {np.count_nonzero(chosen)} selected"
-        )
-    n_lags = len(sums.pairs)
-    totals = _pixel_totals(
-        *(part.reshape(n_lags, -1) for part in (sums.product, sums.left, sums.right)), chosen.ravel()
-    )
-    product, left, right, left_right, curve = totals.T / np.count_nonzero(chosen)
-    pairs = sums.pairs.astype(np.float64)
-    return {
-        "pixel": pairs * curve,
-        "ratio": pairs * product / left_right,
-        "roi": pairs * product / (left * right),
-        "ttcf": product / pairs,
-    }
+    chosen = np.ones(sums.product.shape[1:], dtype=np.bool_) if mask is None else np.asarray(mask, np.bool_)
+    return block_totals(sums, np.where(chosen, 0, -1)).g2()
 
 
 def pixel_g2(sums: LagSums) -> npt.NDArray[np.float32]:
@@ -74,17 +146,36 @@ def pixel_g2(sums: LagSums) -> npt.NDArray[np.float32]:
     return g2
 
 
+def _averages(means: FloatArray, pairs: Integers) -> dict[str, FloatArray]:
+    """Divide means over pixels (..., L, 5); of the four, those that need no normalised frames."""
+    product, left, right, left_right, curve = np.moveaxis(means, -1, 0)
+    return {
+        "pixel": pairs * curve,
+        "ratio": pairs * product / left_right,
+        "roi": pairs * product / (left * right),
+    }
+
+
 @njit(cache=True, parallel=True, error_model="numpy")
-def _pixel_totals(product, left, right, chosen):  # type: ignore[no-untyped-def]
-    """Sum product, left, right, left * right and product / (left * right) over the chosen pixels, by lag."""
-    totals = np.zeros((product.shape[0], 5))
+def _add_pixels(product, left, right, block, totals):  # type: ignore[no-untyped-def]
+    """Add product, left, right, left * right and product / (left * right) to totals[lag, block].
+
+    Pixels of one block that follow each other are summed in registers first. One thread has all of a lag.
+    """
     for lag in prange(product.shape[0]):
-        for p in range(product.shape[1]):
-            if chosen[p]:
-                s, a, b = np.float64(product[lag, p]), np.float64(left[lag, p]), np.float64(right[lag, p])
-                totals[lag, 0] += s
-                totals[lag, 1] += a
-                totals[lag, 2] += b
-                totals[lag, 3] += a * b
-                totals[lag, 4] += s / (a * b)
-    return totals
+        p = 0
+        while p < block.size:
+            b = block[p]
+            t0 = t1 = t2 = t3 = t4 = 0.0
+            while p < block.size and block[p] == b:
+                s, a, c = np.float64(product[lag, p]), np.float64(left[lag, p]), np.float64(right[lag, p])
+                if b >= 0:
+                    t0 += s
+                    t1 += a
+                    t2 += c
+                    t3 += a * c
+                    t4 += s / (a * c)
+                p += 1
+            if b >= 0:
+                for k, t in enumerate((t0, t1, t2, t3, t4)):
+                    totals[lag, b, k] += t

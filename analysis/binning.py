@@ -40,6 +40,28 @@ def bin_block(frames: npt.NDArray[np.generic], factor: int) -> Float32Array:
     return out
 
 
+def sum_block(frames: npt.NDArray[np.generic], factor: int) -> npt.NDArray[np.generic]:
+    """Add up the counts of squares of ``factor`` x ``factor`` pixels, on all threads.
+
+    Parameters
+    ----------
+    frames
+        Shape (n, ny, nx), any real type.
+    factor
+        Side of the squares in pixels; what does not fill a square is left out.
+
+    Returns
+    -------
+    numpy.ndarray
+        Shape (n, ny // factor, nx // factor): int64 of integers, so that counts stay counts, else float32.
+    """
+    n, ny, nx = frames.shape
+    dtype = np.int64 if np.issubdtype(frames.dtype, np.integer) else np.float32
+    out = np.zeros((n, ny // factor, nx // factor), dtype=dtype)
+    _sum_all(frames, factor, out)
+    return out
+
+
 @numba.njit(cache=True)
 def _bin(frame, factor, out):  # type: ignore[no-untyped-def]
     ny, nx = out.shape
@@ -63,3 +85,13 @@ def _bin(frame, factor, out):  # type: ignore[no-untyped-def]
 def _bin_all(frames, factor, out):  # type: ignore[no-untyped-def]
     for i in numba.prange(len(frames)):
         _bin(frames[i], factor, out[i])
+
+
+@numba.njit(cache=True, parallel=True)
+def _sum_all(frames, factor, out):  # type: ignore[no-untyped-def]
+    for i in numba.prange(len(frames)):
+        for y in range(out.shape[1] * factor):
+            row, sums = frames[i, y], out[i, y // factor]
+            for x in range(len(sums)):
+                for k in range(factor):
+                    sums[x] += row[x * factor + k]

@@ -1,5 +1,6 @@
 """Electron correlation microscopy, live: frames in, displacements and times out (docs/methods/ecm.md)."""
 
+from contextlib import suppress
 from dataclasses import dataclass
 from math import ceil
 from typing import Any, NamedTuple
@@ -7,13 +8,15 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from annealscope.analysis.averages import g2_averages
+from annealscope.analysis.averages import part_totals
 from annealscope.analysis.drift import DriftTracker
 from annealscope.analysis.drift_band import Match
+from annealscope.analysis.ecm_fits import corrected_fit
 from annealscope.analysis.ecm_frames import FrameCorrector
-from annealscope.analysis.ecm_results import Record, corrected_fit, ecm_results
+from annealscope.analysis.ecm_results import Beginning, Record, ecm_results, image_blocks
 from annealscope.analysis.ecm_rows import FrameRows, FrameState, Rows, timeline
 from annealscope.analysis.ecm_spec import EcmSpec
+from annealscope.analysis.exact import ExactCorrelator
 from annealscope.analysis.geometry import CHANNELS, LIVE_PIXELS, correlator_levels
 from annealscope.analysis.multitau import MultiTau
 from annealscope.analysis.multitau_tiles import BLOCK
@@ -25,6 +28,9 @@ __all__ = ["Displacement", "EcmAnalysis", "EcmLive", "EcmSpec"]
 
 GROUP = 16
 """Slots that are averaged before the residual drift is measured; divides `BLOCK`."""
+
+BEGINNINGS = 6
+"""How many parts of a record, all from its first frame, are fitted to see tau against duration."""
 
 LEAST_FRAMES = 32
 """Fewer usable frames are not a record."""
@@ -80,9 +86,16 @@ class EcmAnalysis:
         self._corrector = FrameCorrector(spec)
         self._corrected = np.empty((BLOCK, *spec.valid_shape), dtype=np.float32)
         self._tracker, self._residual = _trackers(spec)
-        self._correlator = _correlator(spec.valid_shape, spec.frames_expected)
-        self._live_step, self._live_correlator = self._make_live()
+        self._correlator: MultiTau | ExactCorrelator = (
+            ExactCorrelator(spec.valid_shape, spec.frames_expected)
+            if spec.exact
+            else _correlator(spec.valid_shape, spec.frames_expected)
+        )
+        self._live_step, self._live_labels, self._live_correlator = self._make_live()
         self._two_time = TwoTime(spec.valid_shape, bin_frames=spec.ttcf_bin_slots, pixel_bin=spec.coarse)
+        self._blocks = 0
+        self._image_blocks = image_blocks(spec)
+        self._beginnings: list[Beginning] = []
 
     def update(self, block: FrameBlock) -> list[Displacement]:
         """Take the next frames.
@@ -117,9 +130,8 @@ class EcmAnalysis:
         if np.count_nonzero(rows["state"] == FrameState.VALID) < LEAST_FRAMES:
             return EcmLive(len(self._rows))
         try:
-            sums = self._live_correlator.sums()
-            ratio = g2_averages(sums)["ratio"]
-            fit = corrected_fit(sums, ratio, timeline(rows), self._spec)
+            totals = part_totals(self._live_correlator.parts(), self._live_labels)
+            fit = corrected_fit(totals, totals.g2()["ratio"], timeline(rows), self._spec)
         except InvalidData:
             return EcmLive(len(self._rows))
         if not np.isfinite(fit.tau_s):
@@ -148,7 +160,8 @@ class EcmAnalysis:
                 f"ECM needs at least {LEAST_FRAMES} usable frames: got {usable} of {len(rows)} "
                 f"({_losses(rows)}); record longer, or check beam, exposure and drift"
             )
-        return ecm_results(Record(self._spec, rows, self._correlator.sums(), self._two_time.result()))
+        beginnings = [part for part in self._beginnings if part.n_rows < len(rows)]
+        return ecm_results(Record(self._spec, rows, self._correlator.sums(), self._two_time, beginnings))
 
     def _take(self, block: FrameBlock, i: int) -> Displacement:
         """Locate one frame and keep it until its block of slots is complete."""
@@ -178,6 +191,8 @@ class EcmAnalysis:
         """Say whether a frame is of no use even before it is corrected."""
         if block.beam_on is not None and not block.beam_on[i]:
             return FrameState.BEAM_OFF
+        if block.saturated is not None and block.saturated[i]:
+            return FrameState.SATURATED
         raw, before = block.frames[i], self._newest
         if before is not None and _counts_are_equal(raw, before):
             return FrameState.REPEATED
@@ -208,6 +223,15 @@ class EcmAnalysis:
         frames[~valid] = 0
         for _, _, run in block_runs(rows["slot"], rows["segment"], GROUP):
             self._measure_residual(frames[run], rows[run], valid[run])
+        self._blocks += 1
+        if self._blocks % max(round(self._spec.frames_expected / (BEGINNINGS * BLOCK)), 1) == 0:
+            self._keep_beginning()
+
+    def _keep_beginning(self) -> None:
+        """Remember the averages of the record so far; without a pair of frames there are none."""
+        with suppress(InvalidData):
+            totals = part_totals(self._correlator.parts(), self._image_blocks)
+            self._beginnings.append(Beginning(len(self._rows), totals))
 
     def _correlate(self, frames: npt.NDArray[np.float32], rows: Rows) -> None:
         place = rows["slot"], rows["segment"]
@@ -227,12 +251,14 @@ class EcmAnalysis:
         match = self._residual.locate(mean, int(rows["slot"][0]) // GROUP, int(rows["segment"][0]))
         rows["residual_px"][valid] = match.d_px
 
-    def _make_live(self) -> tuple[int, MultiTau]:
+    def _make_live(self) -> tuple[int, npt.NDArray[np.int64], MultiTau | ExactCorrelator]:
+        """Return every which pixel is live, one label for all of these, and what correlates them."""
         ny, nx = self._spec.valid_shape
         step = ceil((ny * nx / LIVE_PIXELS) ** 0.5)
+        labels = np.zeros((-(-ny // step), -(-nx // step)), dtype=np.int64)
         if step == 1:
-            return 1, self._correlator
-        return step, _correlator((-(-ny // step), -(-nx // step)), self._spec.frames_expected)
+            return step, labels, self._correlator
+        return step, labels, _correlator(labels.shape, self._spec.frames_expected)
 
     def _check(self, block: FrameBlock) -> None:
         spec, n = self._spec, len(block)

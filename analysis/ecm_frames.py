@@ -3,6 +3,7 @@
 from collections import deque
 from typing import Any
 
+import numba
 import numpy as np
 import numpy.typing as npt
 
@@ -60,7 +61,7 @@ class FrameCorrector:
         mean_e = normalise_block(out, spec.offset_counts) / spec.gain_counts_per_e
         state = np.zeros(len(raw), dtype=np.uint8)
         state[beyond] = FrameState.BEYOND_MARGIN
-        state[_saturated_share(raw) > SATURATED_SHARE] = FrameState.SATURATED
+        state[saturated_share(raw) > SATURATED_SHARE] = FrameState.SATURATED
         fresh = np.flatnonzero(known == FrameState.VALID)
         state[[i for i in fresh if self._tripped(mean_e[i])]] = FrameState.BEAM_TRIP
         state[known != FrameState.VALID] = known[known != FrameState.VALID]
@@ -73,9 +74,32 @@ class FrameCorrector:
         return not (mean_e > 0 and mean_e >= 0.5 * float(np.median(self._recent)))
 
 
-def _saturated_share(raw: npt.NDArray[Any]) -> FloatArray:
-    """Share of the pixels of each frame near the top of the camera's range; 0 for floating-point counts."""
+def saturated_share(raw: npt.NDArray[Any]) -> FloatArray:
+    """Share of the pixels of each frame near the top of the camera's range; 0 for floating-point counts.
+
+    Parameters
+    ----------
+    raw
+        Counts, shape (n, ny, nx).
+
+    Returns
+    -------
+    FloatArray
+        Shape (n,).
+    """
     if not np.issubdtype(raw.dtype, np.integer):
         return np.zeros(len(raw))
-    top = int(0.98 * np.iinfo(raw.dtype).max)
-    return np.asarray(np.count_nonzero(raw >= top, axis=(1, 2)) / raw[0].size)
+    counts = np.zeros(len(raw), dtype=np.int64)
+    _count_from(raw, int(0.98 * np.iinfo(raw.dtype).max), counts)
+    return np.asarray(counts / raw[0].size)
+
+
+@numba.njit(cache=True, parallel=True)
+def _count_from(frames, top, counts):  # type: ignore[no-untyped-def]
+    """Count the pixels of each frame that are at least ``top``."""
+    for i in numba.prange(len(frames)):
+        total = 0
+        for row in frames[i]:
+            for value in row:
+                total += value >= top
+        counts[i] = total

@@ -41,6 +41,10 @@ class FrameState(IntEnum):
     """The pixels of the frame before it once more: the camera delivered them twice."""
 
 
+STEADY_BEAM = 0.03
+"""Largest standard deviation of the frame means, relative to their mean, of a beam that counts as steady."""
+
+
 class FrameRows:
     """A table that grows by one row per frame."""
 
@@ -105,6 +109,12 @@ class Timeline:
         """Time of slots in s since the start of the record."""
         at = np.searchsorted(self.segment, segment)
         return np.asarray(self.t_first_s[at] + (np.asarray(slot) - self.first_slot[at]) * self.spacing_s)
+
+
+def beam_spread(rows: Rows) -> float:
+    """Return the standard deviation of the means of the frames used, relative to their mean; NaN of none."""
+    means = rows["mean_e"][rows["state"] == FrameState.VALID]
+    return float(means.std() / means.mean()) if len(means) else float("nan")
 
 
 def timeline(rows: Rows) -> Timeline:

@@ -59,6 +59,9 @@ class EcmSpec:
     map: bool = True
     """Fit every pixel at the end."""
 
+    exact: bool = False
+    """Keep all frames and correlate them exactly, instead of with the multi-tau correlator."""
+
     def __post_init__(self) -> None:
         for name in ("period_s", "exposure_s", "pixel_nm", "aperture_per_nm", "gain_counts_per_e"):
             value = getattr(self, name)

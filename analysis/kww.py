@@ -5,7 +5,6 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
-from scipy.optimize import least_squares
 
 from annealscope.analysis.fit_spec import (
     UNUSABLE,
@@ -17,7 +16,8 @@ from annealscope.analysis.fit_spec import (
     resampling,
     slot_s,
 )
-from annealscope.analysis.kww_batch import CurveFits, fit_curves, fit_limits, judge, parameter_bounds
+from annealscope.analysis.kww_batch import CurveFits, Decays, fit_curves, fit_limits
+from annealscope.analysis.kww_finite import SlotRecord, finite_decays
 from annealscope.analysis.kww_model import finite_kww, kww, mean_subtraction
 from annealscope.analysis.precision import Model, error_scale
 from annealscope.analysis.values import FloatArray, InvalidData
@@ -116,13 +116,35 @@ def fit_kww(
     InvalidData
         Wrong shapes or fewer than 3 lags. Bad numbers are not an error but a flagged, NaN result.
     """
-    spec = FitSpec.default() if spec is None else spec
-    lag, curve = np.asarray(lag_s, dtype=np.float64), _one_curve(lag_s, y)
-    points = resampling(lag, pairs, spec, duration_s)
-    limits = fit_limits(spec, slot_s(lag), duration_of(lag) if duration_s is None else duration_s)
-    fitted = _fit_points(points, points(curve), spec, limits)
-    model: Model = "kww+baseline" if spec.free_baseline else "kww"
-    return _kww_fit(fitted, spec, model, n_speckles, limits)
+    curves = _one_curve(lag_s, y)[np.newaxis]
+    free_baseline = spec is not None and spec.free_baseline
+    model: Model = "kww+baseline" if free_baseline else "kww"
+    return _kww_fit(_plain_fitter(lag_s, curves, pairs, spec, duration_s), model, n_speckles)
+
+
+def fit_each(
+    lag_s: npt.ArrayLike,
+    y: npt.NDArray[np.floating],
+    pairs: npt.ArrayLike | None = None,
+    *,
+    spec: FitSpec | None = None,
+    duration_s: float | None = None,
+) -> CurveFits:
+    """Fit many curves of one lag axis like `fit_kww`, without the statistical errors of each.
+
+    Parameters
+    ----------
+    y
+        g2 - 1, one curve a row, shape (n, L), float32 or float64.
+    lag_s, pairs, spec, duration_s
+        See `fit_kww`.
+
+    Raises
+    ------
+    InvalidData
+        Wrong shapes or fewer than 3 lags.
+    """
+    return _plain_fitter(lag_s, _curves(lag_s, y), pairs, spec, duration_s)()
 
 
 def fit_kww_finite(
@@ -169,116 +191,89 @@ def fit_kww_finite(
     InvalidData
         Wrong shapes, too few lags, lags off the slot grid, segments that do not add up, a free baseline.
     """
+    curves = _one_curve(lag_s, y)[np.newaxis]
+    record = SlotRecord(n_slots, spacing_s, [n_slots] if segments is None else segments, segment_starts)
+    return _kww_fit(_finite_fitter(lag_s, curves, pairs, spec, record), "finite", n_speckles)
+
+
+def fit_each_finite(
+    lag_s: npt.ArrayLike,
+    y: npt.NDArray[np.floating],
+    *,
+    n_slots: int,
+    spacing_s: float,
+    pairs: npt.ArrayLike | None = None,
+    spec: FitSpec | None = None,
+    segments: Sequence[int] | None = None,
+    segment_starts: Sequence[int] | None = None,
+) -> CurveFits:
+    """Fit many curves of one record like `fit_kww_finite`, without the statistical errors of each.
+
+    Parameters
+    ----------
+    y
+        g2 - 1 of the `ratio` estimator, one curve a row, shape (n, L), float32 or float64.
+    lag_s, n_slots, spacing_s, pairs, spec, segments, segment_starts
+        See `fit_kww_finite`.
+
+    Raises
+    ------
+    InvalidData
+        Wrong shapes, too few lags, lags off the slot grid, segments that do not add up, a free baseline.
+    """
+    record = SlotRecord(n_slots, spacing_s, [n_slots] if segments is None else segments, segment_starts)
+    return _finite_fitter(lag_s, _curves(lag_s, y), pairs, spec, record)()
+
+
+@dataclass(frozen=True)
+class _Fitter:
+    """Curves, resampled, and everything else that a fit of them needs."""
+
+    points: Resampling
+    y: npt.NDArray[np.floating]
+    spec: FitSpec
+    limits: FloatArray
+    decays: Decays | None = None
+
+    def __call__(self, beta_bounds: tuple[float, float] | None = None) -> CurveFits:
+        limits = self.limits if beta_bounds is None else np.array([*self.limits[:2], *beta_bounds])
+        weights = self.points.weights(self.spec)
+        return fit_curves(
+            self.points.lag_s, self.y, weights, spec=self.spec, limits=limits, decays=self.decays
+        )
+
+
+def _plain_fitter(
+    lag_s: npt.ArrayLike,
+    curves: npt.NDArray[np.floating],
+    pairs: npt.ArrayLike | None,
+    spec: FitSpec | None,
+    duration_s: float | None,
+) -> _Fitter:
+    spec = FitSpec.default() if spec is None else spec
+    lag = np.asarray(lag_s, dtype=np.float64)
+    points = resampling(lag, pairs, spec, duration_s)
+    limits = fit_limits(spec, slot_s(lag), duration_of(lag) if duration_s is None else duration_s)
+    return _Fitter(points, points(curves.T), spec, limits)
+
+
+def _finite_fitter(
+    lag_s: npt.ArrayLike,
+    curves: npt.NDArray[np.floating],
+    pairs: npt.ArrayLike | None,
+    spec: FitSpec | None,
+    record: SlotRecord,
+) -> _Fitter:
     spec = FitSpec.default() if spec is None else spec
     if spec.free_baseline:
         raise InvalidData(
             "fit specification: the finite-duration model has no free baseline; use fit_kww for one"
         )
-    record = _Record(spacing_s, [n_slots] if segments is None else list(segments), segment_starts)
-    record.check(n_slots)
-    lag, curve = np.asarray(lag_s, dtype=np.float64), _one_curve(lag_s, y)
     spec = replace(spec, range="half")
-    points = resampling(lag, pairs, spec, max(record.segments) * spacing_s)
-    limits = fit_limits(spec, spacing_s, record.duration_s)
-    slots = record.slots(lag[points.kept])
-    fitted = _fit_finite(points, slots, points(curve), record, spec, limits)
-    return _kww_fit(fitted, spec, "finite", n_speckles, limits)
-
-
-@dataclass(frozen=True)
-class _Fitted:
-    """Parameters (ln A, ln tau, beta, C), covariance errors of (ln tau, beta), flags."""
-
-    parameters: FloatArray
-    errors: FloatArray
-    flags: int
-
-
-_FAILED = _Fitted(np.full(4, np.nan), np.full(2, np.nan), int(FitFlag.NOT_CONVERGED))
-
-
-@dataclass(frozen=True)
-class _Record:
-    """When the slots of a record are, as the finite model needs it."""
-
-    spacing_s: float
-    segments: Sequence[int]
-    segment_starts: Sequence[int] | None
-
-    @property
-    def duration_s(self) -> float:
-        return sum(self.segments) * self.spacing_s
-
-    def check(self, n_slots: int) -> None:
-        if not self.spacing_s > 0.0 or min(self.segments, default=0) < 1 or sum(self.segments) != n_slots:
-            raise InvalidData(
-                "record: n_slots must be the sum of segments of at least 1 slot, with a spacing > 0 s, got "
-                f"{n_slots} slots, segments {list(self.segments)}, spacing {self.spacing_s} s; take all from "
-                "one record"
-            )
-
-    def slots(self, lag_s: FloatArray) -> npt.NDArray[np.int64]:
-        slots = np.rint(lag_s / self.spacing_s).astype(np.int64)
-        if np.any(np.abs(lag_s / self.spacing_s - slots) > 0.01):
-            raise InvalidData(
-                f"lags: the finite-duration model needs whole multiples of the spacing {self.spacing_s} s, "
-                f"got {lag_s[:3]} ... s; use the mean spacing the lags were made with"
-            )
-        return slots
-
-    def curve(self, slots: npt.NDArray[np.int64], tau_s: float, beta: float) -> FloatArray:
-        starts = self.segment_starts
-        return finite_kww(
-            slots, tau_s, beta, spacing_s=self.spacing_s, segments=self.segments, segment_starts=starts
-        )
-
-
-def _fit_points(points: Resampling, y: FloatArray, spec: FitSpec, limits: FloatArray) -> _Fitted:
-    fits = fit_curves(points.lag_s, y[np.newaxis], points.weights(spec), spec=spec, limits=limits)
-    return _Fitted(fits.parameters[0], fits.errors[0], int(fits.flags[0]))
-
-
-def _fit_finite(
-    points: Resampling,
-    slots: npt.NDArray[np.int64],
-    y: FloatArray,
-    record: _Record,
-    spec: FitSpec,
-    limits: FloatArray,
-) -> _Fitted:
-    """Fit the finite-duration model, starting from a plain fit up to the first crossing."""
-    plain = _fit_points(points, y, replace(spec, range="first1"), limits)
-    if plain.flags & FitFlag.NOT_CONVERGED or not np.all(np.isfinite(y)):
-        return _FAILED
-    root_weights = np.sqrt(points.weights(spec))
-
-    def residuals(p: FloatArray) -> FloatArray:
-        model = record.curve(slots, float(np.exp(p[1])), float(p[2]))
-        return np.asarray(root_weights * (y - np.exp(p[0]) * (points.matrix @ model)))
-
-    low, high = parameter_bounds(float(np.mean(y[:3])), limits, False)
-    # Subtracting the mean made tau of the plain fit shorter and its beta larger.
-    start = plain.parameters[:3] * [1.0, 1.0, 0.9] + [0.0, 0.2, 0.0]
-    fit = least_squares(
-        residuals,
-        np.clip(start, low[:3] + 1e-3, high[:3] - 1e-3),
-        bounds=(low[:3], high[:3]),
-        x_scale="jac",
-        xtol=1e-9,
-        ftol=1e-12,
-    )
-    if not fit.success:
-        return _FAILED
-    parameters = np.append(fit.x, 0.0)
-    flags = judge(y, fit.fun / root_weights, parameters, low, high, limits)
-    return _Fitted(parameters, _covariance_errors(np.asarray(fit.jac), 2.0 * fit.cost), flags)
-
-
-def _covariance_errors(jacobian: FloatArray, cost: float) -> FloatArray:
-    """Errors of (ln tau, beta) from the Jacobian in (ln A, ln tau, beta)."""
-    variance = cost / max(len(jacobian) - 3, 1)
-    covariance = variance * np.linalg.pinv(jacobian.T @ jacobian)
-    return np.sqrt(np.diag(covariance)[1:])
+    lag = np.asarray(lag_s, dtype=np.float64)
+    points = resampling(lag, pairs, spec, max(record.segments) * record.spacing_s)
+    limits = fit_limits(spec, record.spacing_s, record.duration_s)
+    return _Fitter(points, points(curves.T), spec, limits, finite_decays(points, lag, record))
 
 
 def _one_curve(lag_s: npt.ArrayLike, y: npt.ArrayLike) -> FloatArray:
@@ -291,24 +286,42 @@ def _one_curve(lag_s: npt.ArrayLike, y: npt.ArrayLike) -> FloatArray:
     return curve
 
 
-def _kww_fit(
-    fitted: _Fitted, spec: FitSpec, model: Model, n_speckles: float | None, limits: FloatArray
-) -> KwwFit:
-    amplitude, tau_s = np.exp(fitted.parameters[:2])
-    spacing_s, duration_s, _, _ = limits
+def _curves(lag_s: npt.ArrayLike, y: npt.NDArray[np.floating]) -> npt.NDArray[np.floating]:
+    if y.ndim != 2 or y.shape[1:] != np.shape(lag_s):
+        raise InvalidData(
+            f"curves: y must have a row for each curve and a column for each lag, got shape {y.shape} for "
+            f"lags {np.shape(lag_s)}; use fit_kww for one curve"
+        )
+    return y
+
+
+def _kww_fit(fitter: _Fitter, model: Model, n_speckles: float | None) -> KwwFit:
+    fits = fitter()
+    parameters, errors = fits.parameters[0], fits.errors[0]
+    amplitude, tau_s = np.exp(parameters[:2])
+    spacing_s, duration_s, _, _ = fitter.limits
     sigma_ln_tau, sigma_beta = error_scale(
         n_speckles or np.nan, duration_s, tau_s, model=model, spacing_s=spacing_s
     )
     return KwwFit(
         tau_s=float(tau_s),
-        beta=float(fitted.parameters[2]),
+        beta=float(parameters[2]),
         amplitude=float(amplitude),
-        baseline=float(fitted.parameters[3]),
+        baseline=float(parameters[3]),
         sigma_tau_s=float(tau_s * sigma_ln_tau),
         sigma_beta=float(sigma_beta),
-        fit_sigma_tau_s=float(tau_s * fitted.errors[0]),
-        fit_sigma_beta=float(fitted.errors[1]),
-        flags=FitFlag(fitted.flags),
+        fit_sigma_tau_s=float(tau_s * errors[0]),
+        fit_sigma_beta=float(errors[1]),
+        flags=FitFlag(int(fits.flags[0])),
         model=model,
-        range=spec.range,
+        range=fitter.spec.range,
+        tau_at_beta_s=tuple(_tau_at(fitter, parameters[2] + step) for step in BETA_STEPS),
     )
+
+
+def _tau_at(fitter: _Fitter, beta: float) -> float:
+    """Return tau in s with beta held; NaN where it is outside its bounds."""
+    lowest, highest = fitter.spec.beta_bounds
+    if not lowest <= beta <= highest:
+        return np.nan
+    return float(np.exp(fitter((beta, beta)).parameters[0, 1]))

@@ -58,25 +58,48 @@ def mean_subtraction(
     -------
     B(k), shape (L,); NaN where no segment is longer than the lag.
     """
+    decay = kww(np.arange(longest_lag(segments, segment_starts)) * spacing_s, tau_s, beta)
+    return mean_of_products(lag_slots, decay, segments, segment_starts)
+
+
+def longest_lag(segments: Sequence[int], segment_starts: Sequence[int] | None = None) -> int:
+    """Return the number of slots from the first to the last, whose distances `mean_of_products` needs."""
+    starts = _starts(segments, segment_starts)
+    return max(s + int(n) for s, n in zip(starts, segments, strict=True)) - min(starts)
+
+
+def mean_of_products(
+    lag_slots: npt.ArrayLike,
+    decay: FloatArray,
+    segments: Sequence[int],
+    segment_starts: Sequence[int] | None = None,
+) -> FloatArray:
+    """Return the part of any decay that dividing by the means takes away, see `mean_subtraction`.
+
+    Parameters
+    ----------
+    lag_slots
+        Lags k in slots, integers, shape (L,).
+    decay
+        Its values at 0, 1, ... slots, `longest_lag` of them, along the first axis; may have more axes.
+    segments, segment_starts
+        See `mean_subtraction`.
+
+    Returns
+    -------
+    B(k), shape (L, ...); NaN where no segment is longer than the lag.
+    """
     k = np.asarray(lag_slots, dtype=np.int64)
-    counts = [int(n) for n in segments]
-    starts = [0] * len(counts) if segment_starts is None else [int(s) for s in segment_starts]
-    if len(starts) != len(counts):
-        raise InvalidData(
-            f"segment starts: one per segment is needed, got {len(starts)} for {len(counts)} segments; "
-            "pass both from the same record"
-        )
-    span = max(s + n for s, n in zip(starts, counts, strict=True)) - min(starts)
-    area = _double_sum(kww(np.arange(span) * spacing_s, tau_s, beta))
-    total, pairs = np.zeros(k.shape), np.zeros(k.shape)
-    for a in range(len(counts)):
-        left = np.maximum(counts[a] - k, 0)
+    starts, area = _starts(segments, segment_starts), _double_sum(decay)
+    total, pairs = np.zeros(k.shape + decay.shape[1:]), np.zeros(k.shape)
+    for a in range(len(starts)):
+        left = np.maximum(int(segments[a]) - k, 0)
         pairs += left
-        for b in [a] if segment_starts is None else range(len(counts)):
-            right = np.maximum(counts[b] - k, 0)
+        for b in [a] if segment_starts is None else range(len(starts)):
+            right = np.maximum(int(segments[b]) - k, 0)
             total += _rectangle(area, starts[a] - starts[b] - k, left, right)
     with np.errstate(invalid="ignore"):
-        return np.asarray(total / pairs**2)
+        return np.asarray((total.T / pairs**2).T)
 
 
 def finite_kww(
@@ -98,13 +121,23 @@ def finite_kww(
     )
 
 
+def _starts(segments: Sequence[int], segment_starts: Sequence[int] | None) -> list[int]:
+    starts = [0] * len(segments) if segment_starts is None else [int(s) for s in segment_starts]
+    if len(starts) != len(segments):
+        raise InvalidData(
+            f"segment starts: one per segment is needed, got {len(starts)} for {len(segments)} segments; "
+            "pass both from the same record"
+        )
+    return starts
+
+
 def _double_sum(f: FloatArray) -> FloatArray:
-    """Return the even function h with h(0) = 0 and the second difference f(abs(x)).
+    """Return the even function h with h(0) = 0 and the second difference f(abs(x)), along the first axis.
 
     Sums of f over a rectangle of index pairs are differences of h at its corners.
     """
-    slope = np.cumsum(f) - 0.5 * f[0]
-    return np.concatenate([[0.0], np.cumsum(slope)])
+    slope = np.cumsum(f, axis=0) - 0.5 * f[0]
+    return np.concatenate([np.zeros_like(slope[:1]), np.cumsum(slope, axis=0)])
 
 
 def _rectangle(
@@ -114,4 +147,4 @@ def _rectangle(
     used = (n_i > 0) & (n_j > 0)
     corners = [offset + n_i, offset, offset + n_i - n_j, offset - n_j]
     ul, ur, ll, lr = (h[np.where(used, np.abs(corner), 0)] for corner in corners)
-    return np.asarray(np.where(used, ul - ur - ll + lr, 0.0))
+    return np.asarray(np.where(used, (ul - ur - ll + lr).T, 0.0).T)

@@ -1,12 +1,14 @@
 """Maps of the relaxation time: one KWW fit for every pixel."""
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 
-from annealscope.analysis.fit_spec import FitFlag, FitSpec, duration_of, resampling, slot_s
-from annealscope.analysis.kww_batch import fit_curves, fit_limits
+from annealscope.analysis.fit_spec import FitFlag, FitSpec
+from annealscope.analysis.kww import fit_each, fit_each_finite
+from annealscope.analysis.kww_batch import CurveFits
 from annealscope.analysis.values import FloatArray, InvalidData
 
 _PIXELS_AT_ONCE = 1 << 16
@@ -62,17 +64,73 @@ def fit_maps(
         Shapes that do not fit together, or fewer than 3 lags.
     """
     spec = FitSpec(range="first1") if spec is None else spec
+    return _maps(lag_s, y, mask, lambda rows: fit_each(lag_s, rows, pairs, spec=spec, duration_s=duration_s))
+
+
+def fit_maps_finite(
+    lag_s: npt.ArrayLike,
+    y: npt.NDArray[np.floating],
+    *,
+    n_slots: int,
+    spacing_s: float,
+    pairs: npt.ArrayLike | None = None,
+    spec: FitSpec | None = None,
+    segments: Sequence[int] | None = None,
+    segment_starts: Sequence[int] | None = None,
+    mask: npt.NDArray[np.bool_] | None = None,
+) -> KwwMaps:
+    """Fit the finite-duration model ``A [f - B_N]`` to every pixel (docs/methods/kww.md).
+
+    Parameters
+    ----------
+    y
+        g2 - 1 of every pixel, shape (L, ny, nx), float32 or float64.
+    mask
+        True where a pixel is valid, shape (ny, nx), bool; None: everywhere.
+    lag_s, n_slots, spacing_s, pairs, spec, segments, segment_starts
+        See `fit_kww_finite`.
+
+    Returns
+    -------
+    KwwMaps
+        Maps of shape (ny, nx), float32, and their flags, uint16; tau in s.
+
+    Raises
+    ------
+    InvalidData
+        As `fit_kww_finite`, and for a mask of another shape.
+    """
+
+    def fit(rows: npt.NDArray[np.floating]) -> CurveFits:
+        return fit_each_finite(
+            lag_s,
+            rows,
+            n_slots=n_slots,
+            spacing_s=spacing_s,
+            pairs=pairs,
+            spec=spec,
+            segments=segments,
+            segment_starts=segment_starts,
+        )
+
+    return _maps(lag_s, y, mask, fit)
+
+
+def _maps(
+    lag_s: npt.ArrayLike,
+    y: npt.NDArray[np.floating],
+    mask: npt.NDArray[np.bool_] | None,
+    fit: Callable[[npt.NDArray[np.floating]], CurveFits],
+) -> KwwMaps:
+    """Fit the valid pixels, some at a time, and lay the results out as maps."""
     lag = np.asarray(lag_s, dtype=np.float64)
     valid = _valid_pixels(lag, y, mask)
-    points = resampling(lag, pairs, spec, duration_s)
-    limits = fit_limits(spec, slot_s(lag), duration_of(lag) if duration_s is None else duration_s)
-    weights = points.weights(spec)
     curves, inside = y.reshape(lag.size, -1), np.flatnonzero(valid)
     parameters = np.full((3, valid.size), np.nan, dtype=np.float32)
     flags = np.full(valid.size, int(FitFlag.MASKED), dtype=np.uint16)
     for start in range(0, inside.size, _PIXELS_AT_ONCE):
         pixels = inside[start : start + _PIXELS_AT_ONCE]
-        fits = fit_curves(points.lag_s, points(curves[:, pixels]).T, weights, spec=spec, limits=limits)
+        fits = fit(curves[:, pixels].T)
         parameters[:, pixels] = fits.parameters[:, :3].T
         flags[pixels] = fits.flags
     amplitude, tau_s = np.exp(parameters[:2]).reshape(2, *valid.shape)

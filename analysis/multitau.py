@@ -6,13 +6,13 @@ that are aligned on slot numbers, so that it does not matter how the frames were
 
 import copy
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
 
 from annealscope.analysis.multitau_level import Level, settle
-from annealscope.analysis.multitau_tiles import BLOCK, TILE, Flags, Pixels, Tiles, Visit
+from annealscope.analysis.multitau_tiles import BLOCK, TILE, Pixels, Tiles, Visit
 from annealscope.analysis.slots import Integers, SlotOrder, block_runs
 from annealscope.analysis.values import InvalidData
 
@@ -34,13 +34,13 @@ class LagSums:
     width_slots: Integers
     """Slots that one sample is the mean of (1, 2, 4, ...), shape (L,)."""
 
-    product: Pixels
+    product: npt.NDArray[np.floating]
     """Sum of I(i) I(i + lag) over the pairs, shape (L, ny, nx)."""
 
-    left: Pixels
+    left: npt.NDArray[np.floating]
     """Sum of I(i) over the same pairs, shape (L, ny, nx)."""
 
-    right: Pixels
+    right: npt.NDArray[np.floating]
     """Sum of I(i + lag) over the same pairs, shape (L, ny, nx)."""
 
 
@@ -132,15 +132,36 @@ class MultiTau:
         InvalidData
             There is no pair of frames yet.
         """
+        sums: Pixels = np.empty(0, dtype=np.float32)
+        for pixels, part in self.parts():
+            if pixels.start == 0:
+                sums = np.empty((3, len(part.pairs), self._n_pixels), dtype=np.float32)
+            for k, values in enumerate((part.product, part.left, part.right)):
+                sums[k, :, pixels] = values[:, 0]
+        product, left, right = sums.reshape(3, -1, *self._order.shape)
+        return replace(part, product=product, left=left, right=right)
+
+    def parts(self) -> Iterator[tuple[slice, LagSums]]:
+        """Yield what `sums` returns for some thousand pixels after others, which takes little memory.
+
+        Yields
+        ------
+        slice, LagSums
+            The pixels in the flat image, from the first one on; their sums, of shape (L, 1, pixels).
+        """
         levels, visit = self._close()
         pairs = np.concatenate([level.pairs for level in levels])
         kept = pairs > 0
         if not kept.any():
             raise InvalidData("g2: at least two frames in one segment are needed, no pair of frames found")
-        product, left, right = self._pixel_sums(visit, pairs, kept)
-        lag_slots = np.concatenate([level.lags * level.width for level in levels])
-        width_slots = np.concatenate([np.full_like(level.lags, level.width) for level in levels])
-        return LagSums(lag_slots[kept], pairs[kept], width_slots[kept], product, left, right)
+        lag_slots = np.concatenate([level.lags * level.width for level in levels])[kept]
+        width_slots = np.concatenate([np.full_like(level.lags, level.width) for level in levels])[kept]
+        row = np.where(kept, np.cumsum(kept) - 1, -1)
+        for tiles in self._chunks():
+            pixels = slice(tiles.start * TILE, min(tiles.stop * TILE, self._n_pixels))
+            sums = np.empty((3, len(lag_slots), pixels.stop - pixels.start), dtype=np.float32)
+            self._closed(tiles, visit).write_sums(pairs, row, sums)
+            yield pixels, LagSums(lag_slots, pairs[kept], width_slots, *sums[:, :, np.newaxis])
 
     def merge(self, other: "MultiTau") -> None:
         """Add the sums of another correlator of the same pixels, which saw other segments.
@@ -164,15 +185,6 @@ class MultiTau:
             self._tiles.add(other._closed(tiles, visit), tiles)  # noqa: SLF001
         for mine, theirs in zip(self._levels, levels, strict=True):
             mine.pairs += theirs.pairs
-
-    def _pixel_sums(self, visit: Visit | None, pairs: Integers, kept: Flags) -> Pixels:
-        """Return product, left and right sums (3, L, ny, nx) for the lags that are kept."""
-        n_kept = np.count_nonzero(kept)
-        sums = np.empty((3, n_kept, self._n_pixels), dtype=np.float32)
-        row = np.where(kept, np.cumsum(kept) - 1, -1)
-        for tiles in self._chunks():
-            self._closed(tiles, visit).write_sums(pairs, row, sums[:, :, tiles.start * TILE :])
-        return sums.reshape(3, n_kept, *self._order.shape)
 
     def _enter(self, segment: int, block: int) -> None:
         """Process what comes before this block of this segment."""

@@ -111,10 +111,24 @@ def _margin(full: tuple[int, ...], cropped: tuple[int, ...]) -> tuple[int, int]:
 def _sample(frames, first, weights, out):  # type: ignore[no-untyped-def]
     n, ny, nx = out.shape
     for i in numba.prange(n):
+        y0, x0 = first[i, 0] + 2, first[i, 1] + 2
+        whole = weights[i, 0, 2] == 1 and weights[i, 1, 2] == 1
+        if whole and min(y0, x0) >= 0 and y0 + ny <= frames.shape[1] and x0 + nx <= frames.shape[2]:
+            _copy(frames[i, y0:, x0:], out[i])
+            continue
         mixed = np.empty(nx + 5, dtype=np.float32)
         for y in range(ny):
             _mix_rows(frames[i], first[i, 0] + y, first[i, 1], weights[i, 0], mixed)
             _mix_columns(mixed, weights[i, 1], out[i, y])
+
+
+@numba.njit(cache=True)
+def _copy(frame, out):  # type: ignore[no-untyped-def]
+    """Displacements by whole pixels mix nothing."""
+    for y in range(out.shape[0]):
+        row, line = out[y], frame[y]
+        for x in range(len(row)):
+            row[x] = np.float32(line[x])
 
 
 @numba.njit(cache=True, fastmath=_FAST)

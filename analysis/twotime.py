@@ -6,10 +6,12 @@ elements of the matrix, which is exact. Bins are correlated in groups of fixed s
 matter how the frames were split into calls.
 """
 
+from collections.abc import Iterator
+
 import numpy as np
 import numpy.typing as npt
 
-from annealscope.analysis.slots import SlotOrder, block_runs
+from annealscope.analysis.slots import Integers, SlotOrder, block_runs
 from annealscope.analysis.twotime_bins import Bins, OpenBin
 from annealscope.analysis.twotime_map import TwoTimeMap
 from annealscope.analysis.values import FloatArray, InvalidData
@@ -92,6 +94,41 @@ class TwoTime:
         InvalidData
             No bin is complete yet.
         """
+        return self._map(self._products(), np.array(self._bins.sum), int(np.count_nonzero(self._chosen)))
+
+    def without_blocks(self, labels: npt.NDArray[np.integer]) -> Iterator[TwoTimeMap]:
+        """Yield C with one block of the image left out, block after block (docs/methods/jackknife.md).
+
+        The frames are divided by the means of the pixels that remain. Add no frames until the last map.
+
+        Parameters
+        ----------
+        labels
+            Block of each pixel (ny, nx), or of each square that `pixel_bin` makes of them; 0 ... B - 1, or
+            negative for a part of the image that is never left out. A square has the label of the pixel in
+            its middle.
+
+        Yields
+        ------
+        TwoTimeMap
+            B of them; NaN when nothing remains.
+
+        Raises
+        ------
+        InvalidData
+            No bin is complete yet, or the labels have another shape.
+        """
+        blocks = self._square_labels(labels)
+        products, sums = self._products(), np.array(self._bins.sum)
+        n_squares = int(np.count_nonzero(self._chosen))
+        for block in range(int(labels.max()) + 1):
+            left_out = np.flatnonzero(blocks == block)
+            block_products, block_sums = self._bins.block(left_out)
+            remaining = products - _symmetric(block_products)
+            yield self._map(remaining, sums - block_sums, n_squares - len(left_out))
+
+    def _products(self) -> FloatArray:
+        """Sums over the image of bin times bin, for all complete bins."""
         n = len(self._bins.frames)
         if n == 0:
             raise InvalidData(
@@ -99,8 +136,29 @@ class TwoTime:
             )
         products = self._matrix[:n, :n].copy()
         self._correlate(products)
-        segment = np.array(self._bins.segment)
-        value = self._normalised(products)
+        return products
+
+    def _square_labels(self, labels: npt.NDArray[np.integer]) -> Integers:
+        """Return the block of each square, flat; -1 for those that take no part."""
+        side, blocks = self._pixel_bin, np.asarray(labels, dtype=np.int64)
+        if blocks.shape == self._order.shape:
+            ny, nx = self._chosen.shape
+            blocks = blocks[side // 2 :: side, side // 2 :: side][:ny, :nx]
+        if blocks.shape != self._chosen.shape:
+            raise InvalidData(
+                f"labels: one for each pixel {self._order.shape} or square {self._chosen.shape} is needed, "
+                f"got shape {blocks.shape}"
+            )
+        return np.where(self._chosen, blocks, -1).ravel()
+
+    def _map(self, products: FloatArray, sums: FloatArray, n_squares: int) -> TwoTimeMap:
+        """Turn sums over squares of delta delta' and delta into < I I' > / (< I > < I' >)."""
+        frames, segment = np.array(self._bins.frames, dtype=np.float64), np.array(self._bins.segment)
+        with np.errstate(divide="ignore", invalid="ignore"):
+            excess = sums / n_squares
+            mean = frames + excess
+            numerator = np.outer(mean, mean) - np.outer(excess, excess) + products / n_squares
+            value = numerator / np.outer(mean, mean)
         value[segment[:, None] != segment] = np.nan
         t_slots = np.array(self._bins.number) * self._width + (self._width - 1) / 2
         return TwoTimeMap(t_slots, segment, value, self._width)
@@ -130,8 +188,7 @@ class TwoTime:
         products = self._bins.products(first, last)
         matrix[:first, first:last] = products[:first]
         matrix[first:last, :first] = products[:first].T
-        upper = np.triu(products[first:])
-        matrix[first:last, first:last] = upper + np.triu(upper, 1).T
+        matrix[first:last, first:last] = _symmetric(products[first:])
 
     def _double_width(self) -> None:
         """Merge neighbours, as if the bins had been twice as wide from the start."""
@@ -145,15 +202,11 @@ class TwoTime:
         self._matrix[: self._correlated, : self._correlated] = sums[np.ix_(complete, complete)]
         self._width *= 2
 
-    def _normalised(self, products: FloatArray) -> FloatArray:
-        """Turn sums of delta delta' over pixels into < I I' > / (< I > < I' >)."""
-        n_pixels = np.count_nonzero(self._chosen)
-        frames, excess = np.array(self._bins.frames, dtype=np.float64), np.array(self._bins.sum) / n_pixels
-        mean = frames + excess
-        with np.errstate(invalid="ignore"):
-            return (np.outer(mean, mean) - np.outer(excess, excess) + products / n_pixels) / np.outer(
-                mean, mean
-            )
+
+def _symmetric(products: FloatArray) -> FloatArray:
+    """Mirror what is above the diagonal."""
+    upper = np.triu(products)
+    return np.asarray(upper + np.triu(upper, 1).T)
 
 
 def _chosen_squares(

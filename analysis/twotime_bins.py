@@ -70,19 +70,21 @@ class Bins:
         self.sum.append(float(row_sums.sum()))
 
     def products(self, first: int, last: int) -> FloatArray:
-        """Sum bin times bin over pixels: bins up to last by bins from first, (last, last - first)."""
-        products = np.zeros((last, last - first))
-        for new in range(first // _SLAB, -(-last // _SLAB)):
-            start, stop = max(first, new * _SLAB), min(last, (new + 1) * _SLAB)
-            columns = self._slabs[new][start % _SLAB : (stop - 1) % _SLAB + 1]
-            # One space for all slabs: the first touch of new memory may take as long as the sums.
-            space = np.empty((_PARTS, _SLAB, _whole_fours(len(columns))))
-            for old, slab in enumerate(self._slabs[: -(-last // _SLAB)]):
-                rows = slice(old * _SLAB, min(last, (old + 1) * _SLAB))
-                products[rows, start - first : stop - first] = _products(
-                    slab[: rows.stop - rows.start], columns, space
-                )
-        return products
+        """Sum bin times bin over pixels: bins up to last by bins from first, (last, last - first).
+
+        Only where the row is not later than the column; elsewhere it may be 0.
+        """
+        return _slab_products(self._slabs, first, last)
+
+    def block(self, pixels: Integers) -> tuple[FloatArray, FloatArray]:
+        """Sum over some pixels alone: bin times bin as `products` of all bins, (n, n), and each bin, (n,)."""
+        n = len(self.frames)
+        used = [slab[: n - number * _SLAB] for number, slab in enumerate(self._slabs)]
+        images = [np.zeros((len(slab), len(pixels) + _GAP_PIXELS), dtype=np.float32) for slab in used]
+        for slab, image in zip(used, images, strict=True):
+            np.take(slab, pixels, axis=1, out=image[:, : len(pixels)])
+        sums = np.concatenate([image.sum(axis=1, dtype=np.float64) for image in images])
+        return _slab_products(images, 0, n), sums
 
     def pairs(self) -> tuple[Integers, npt.NDArray[np.bool_]]:
         """Find the bins of twice the width: the first old bin of each, and whether it has its second half."""
@@ -113,6 +115,21 @@ class Bins:
         return image
 
 
+def _slab_products(slabs: list[Pixels], first: int, last: int) -> FloatArray:
+    products = np.zeros((last, last - first))
+    for new in range(first // _SLAB, -(-last // _SLAB)):
+        start, stop = max(first, new * _SLAB), min(last, (new + 1) * _SLAB)
+        columns = slabs[new][start % _SLAB : (stop - 1) % _SLAB + 1]
+        # One space for all slabs: the first touch of new memory may take as long as the sums.
+        space = np.empty((_PARTS, _SLAB, _whole_fours(len(columns))))
+        for old, slab in enumerate(slabs[: new + 1]):
+            rows = slice(old * _SLAB, min(last, (old + 1) * _SLAB))
+            products[rows, start - first : stop - first] = _products(
+                slab[: rows.stop - rows.start], columns, space
+            )
+    return products
+
+
 def _products(old: Pixels, new: Pixels, space: FloatArray) -> FloatArray:
     """Sum over pixels of each old image times each new one, rows of slabs: (len(old), len(new))."""
     space[:] = 0
@@ -134,7 +151,7 @@ def _add_products(old, new, sums):  # type: ignore[no-untyped-def]
     same with threads of its own, which fight with the ones that numba has.
     """
     n_pixels = old.shape[1] - _GAP_PIXELS
-    share = -(-n_pixels // _PARTS)
+    share = max(_PIXELS_AT_ONCE, -(-n_pixels // _PARTS))
     at_once = -(-share // -(-share // _PIXELS_AT_ONCE))
     for part in prange(_PARTS):
         out, end = sums[part], min((part + 1) * share, n_pixels)
@@ -196,7 +213,7 @@ def _add_frames(frames, side, total):  # type: ignore[no-untyped-def]
                 total[y, x] += square / area
 
 
-@njit(cache=True, fastmath=_FASTMATH)
+@njit(cache=True)
 def _keep(total, chosen, image, row_sums):  # type: ignore[no-untyped-def]
     """Copy a bin, zero where a square takes no part, and sum its rows."""
     for y in range(np.uintp(total.shape[0])):

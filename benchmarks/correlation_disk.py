@@ -15,7 +15,7 @@ POLL_S = 0.1
 
 
 def analyse_from_disk(frames: int, side: int) -> tuple[float, float]:
-    """Write a stack, analyze it in processes of its own, remove it.
+    """Write a stack, analyze it in processes of its own, remove it: g2, two-time map, pixel map; no drift.
 
     Returns
     -------
@@ -28,7 +28,7 @@ def analyse_from_disk(frames: int, side: int) -> tuple[float, float]:
         call = [sys.executable, "-c", "from annealscope.controller.cli.app import main; main()", "analyze"]
         start_s = time.monotonic()
         process = psutil.Popen(
-            [*call, "stack.npy", "--period", "2 s", "--pixel", "0.165 nm", "--json"],
+            [*call, "stack.npy", "--period", "2 s", "--pixel", "0.165 nm", "--no-drift", "--json"],
             cwd=folder,
             stdout=subprocess.DEVNULL,
         )

@@ -7,6 +7,7 @@ from typing import Any
 
 import h5py
 import numpy as np
+from run_ecm import write_beyond
 from run_patterns import FakePatterns
 
 from annealscope.analysis.kww_model import finite_kww, kww
@@ -34,6 +35,9 @@ class FakeHold:
     speckles: int = 400
     results: bool = True
     simulated: bool = True
+    whole: bool = True
+    """False: a file of before, with curves, fits and a map alone."""
+
     flags: int = 0
     region: int = 0
     age_s: float = WAIT_S
@@ -224,6 +228,8 @@ def write_hold(path: Path, hold: FakeHold, start_s: float = 5000.0) -> None:
                 entry[path_] = values
             entry["g2"].attrs["n_speckles"] = hold.speckles
             write_fits(entry, hold)
+        if hold.results and hold.whole:
+            write_beyond(entry, hold.estimate_s, hold.beta, hold.period_s, hold.frames)
 
 
 def frame_table(hold: FakeHold, start_s: float) -> dict[str, Any]:

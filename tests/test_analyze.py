@@ -103,7 +103,7 @@ BAD_STACKS = {
     "nan.npy": (np.full((200, 64, 64), np.nan), ""),
     "tiny.npy": (np.ones((200, 2, 2)), ""),
     "none.npy": (np.ones((0, 64, 64)), ""),
-    "low.npy": (np.arange(200.0 * 64).reshape(200, 1, 64), "at least 4 x 4 pixels"),
+    "low.npy": (np.arange(200.0 * 64).reshape(200, 1, 64), "must leave 16 px"),
 }
 
 

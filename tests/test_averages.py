@@ -84,9 +84,9 @@ def test_a_dead_pixel_has_no_g2_and_can_be_masked(frames):
 
 def test_refuses_a_mask_of_another_shape_or_of_nothing(frames):
     sums = correlated(frames, channels=4, levels=1)
-    with pytest.raises(InvalidData, match=r"shape must be \(7, 9\) .* got \(9, 7\) with 63 selected"):
+    with pytest.raises(InvalidData, match=r"shape must be \(7, 9\), got \(9, 7\)"):
         g2_averages(sums, np.ones((9, 7), dtype=bool))
-    with pytest.raises(InvalidData, match="with 0 selected"):
+    with pytest.raises(InvalidData, match="got 0 selected"):
         g2_averages(sums, np.zeros((7, 9), dtype=bool))
 
 

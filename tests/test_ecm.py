@@ -97,7 +97,23 @@ def test_unbiased_estimators_find_the_truth(results: Results, estimator: str) ->
     assert abs(np.log(fit["tau_s"] / TAU_S)) < 4 * sigma_ln_tau + 0.03
     assert abs(fit["beta"] - BETA) < 4 * sigma_beta + 0.02
     factor = 1.3 if estimator == "corrected" else 1.7
-    assert fit["sigma_tau_s"] == pytest.approx(fit["tau_s"] * factor * sigma_ln_tau, rel=0.2)
+    assert fit["scale_sigma_tau_s"] == pytest.approx(fit["tau_s"] * factor * sigma_ln_tau, rel=0.2)
+
+
+@pytest.mark.parametrize("estimator", ["pixel", "ratio", "roi", "ttcf", "corrected"])
+def test_errors_come_from_the_image_where_it_is_large_enough(results: Results, estimator: str) -> None:
+    fit = results[f"kww/{estimator}"].attrs
+    assert (fit["errors"], fit["blocks"]) == ("jackknife", 16)
+    # A jackknife over 16 blocks is good to 18 %, the error scale to 30 %.
+    assert 0.4 < fit["sigma_tau_s"] / fit["scale_sigma_tau_s"] < 2.5
+    assert 0.4 < fit["sigma_beta"] / fit["scale_sigma_beta"] < 2.5
+
+
+def test_a_small_image_has_errors_from_the_error_scale(short: np.ndarray) -> None:
+    spec = replace(CORNER, shape=(48, 48))
+    fit = analysed(spec, uniform_block(short, PERIOD_S))["kww/ratio"].attrs
+    assert (fit["errors"], fit["blocks"]) == ("error scale", 1)
+    assert fit["sigma_tau_s"] == fit["scale_sigma_tau_s"]
 
 
 def test_the_plain_fit_shows_the_bias_of_a_finite_record(results: Results) -> None:
@@ -236,7 +252,8 @@ def test_useless_frames_are_masked_and_counted(short: np.ndarray) -> None:
     assert state[60] == FrameState.BEYOND_MARGIN
     assert np.count_nonzero(state) == 3
     lost = {"beyond_margin": 1, "saturated": 1, "beam_trip": 1, "beam_off": 0, "repeated": 0}
-    assert results["frame_mean"].attrs == {"frames": 100, **lost}
+    counted = results["frame_mean"].attrs
+    assert {name: counted[name] for name in ("frames", *lost)} == {"frames": 100, **lost}
     assert np.isnan(results["drift/residual_nm"].values[[40, 50, 60]]).all()
 
 

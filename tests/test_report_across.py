@@ -13,7 +13,12 @@ from annealscope.analysis.fit_spec import FitFlag
 from annealscope.controller.report.across import AGE, DOSE_RATE, TEMPERATURE, across
 from annealscope.controller.report.apart import told_apart
 from annealscope.controller.report.figures_probes import on_the_line
-from annealscope.controller.report.figures_relaxation import dose_power, figure_relaxation, table_relaxation
+from annealscope.controller.report.figures_relaxation import (
+    dose_power,
+    dose_rates,
+    figure_relaxation,
+    table_relaxation,
+)
 from annealscope.controller.report.figures_temperature import (
     figure_variance_of_temperature,
     points_of,
@@ -112,6 +117,22 @@ def test_the_power_of_the_dose_rate_is_that_of_the_times() -> None:
     # Equal relative errors of 3 %, ln(rate) spread over -1.5, -0.5, 0.5, 1.5 times ln 2.
     assert words.endswith(f"p = −0.400 ± {0.03 / np.sqrt(5 * np.log(2) ** 2):.3f}")
     assert dose_power([movie(1), movie(2, rate=2e5)]) is None
+
+
+def test_the_time_at_zero_dose_is_that_of_rates_that_add_up() -> None:
+    """1/tau = 1/1000 + 5e-4 per 1e5 electrons/nm^2/s, and a power law that leaves no rate at zero dose."""
+    added = [
+        hold(n, 25, fits={"corrected": Fit(tau_s, 0.7, sigma_tau_s=0.01 * tau_s)}, dose_rate_per_nm2_s=rate)
+        for n, rate in enumerate((0.5e5, 1e5, 2e5, 4e5), start=1)
+        for tau_s in (1 / (1e-3 + 5e-9 * rate),)
+    ]
+    found = dose_rates(added)
+    assert found is not None
+    rate, tau_s, words = found
+    np.testing.assert_allclose(tau_s, 1 / (1e-3 + 5e-4 * rate))
+    assert "τ₀ = 1000 ±" in words
+    assert "τ₀ = " in str(figure_relaxation(added).axes[0].get_legend_handles_labels()[1])
+    assert dose_rates([movie(1), movie(2, rate=2e5)]) is None
 
 
 def test_only_published_results_at_the_temperature_stand_in_a_dose_series() -> None:

@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 
 from annealscope.analysis.twotime_map import without_diagonal
 from annealscope.controller.report.figures_hold import figure_drift, running_median
-from annealscope.controller.report.figures_map import blocks, figure_two_time, histogram
+from annealscope.controller.report.figures_map import blocks, figure_two_time
+from annealscope.controller.report.figures_tau_map import fractions
 from annealscope.controller.report.numbers import duration, pm, scientific
 from annealscope.controller.report.style import round_length, shrink
 from annealscope.controller.report.summary import DriftTrace, HoldSummary, TauMap, TwoTimeCorrelation
@@ -106,10 +107,11 @@ def test_shrinking_keeps_the_mean_and_leaves_out_gaps() -> None:
 
 def test_histogram_counts_every_valid_pixel_once() -> None:
     tau_s = np.array([[100.0, 200.0, np.nan], [100.0, 3000.0, np.nan]])
-    edges, fraction = histogram(TauMap(tau_s, None, 1 / 3))
-    assert fraction.sum() == pytest.approx(1)
-    assert fraction[np.searchsorted(edges, 100.0 * 1.0001) - 1] == pytest.approx(0.5)
-    np.testing.assert_allclose(np.diff(np.log10(edges)), 0.05)
+    counted = fractions(TauMap(tau_s, None, 1 / 3))
+    assert counted.seen.sum() == pytest.approx(1)
+    assert counted.seen[np.searchsorted(counted.edges_s, 100.0 * 1.0001) - 1] == pytest.approx(0.5)
+    np.testing.assert_allclose(np.diff(np.log10(counted.edges_s)), 0.05)
+    assert counted.null is None
 
 
 @given(st.floats(1e-30, 1e30))

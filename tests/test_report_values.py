@@ -13,8 +13,8 @@ from annealscope.analysis.fit_spec import FitFlag
 from annealscope.controller.record.holdfile import HoldWriter
 from annealscope.controller.report import cells
 from annealscope.controller.report.figures_hold import figure_g2
-from annealscope.controller.report.figures_map import figure_tau_map
 from annealscope.controller.report.figures_relaxation import figure_relaxation
+from annealscope.controller.report.figures_tau_map import figure_tau_map
 from annealscope.controller.report.load import load_run
 from annealscope.controller.report.load_hold import load_hold
 from annealscope.controller.report.summary import REASONS, Correlation, Fit, HoldSummary, Truth
@@ -138,7 +138,7 @@ def test_a_heading_has_the_temperature_once(title: str, setpoint_K: float, headi
 
 def test_the_histogram_is_read_against_the_same_estimator_of_the_image(finished: Path) -> None:
     (hold,) = load_run(finished).holds
-    labels = figure_tau_map(hold).axes[1].get_legend_handles_labels()[1]
+    labels = figure_tau_map(hold).axes[2].get_legend_handles_labels()[1]
     assert "image, pixel: 388 s" in labels
 
 

@@ -55,7 +55,7 @@ def page(folder: Path) -> str:
 
 def test_every_acquisition_has_its_plates(page: str) -> None:
     topics = {
-        "ecm": ("g2", "tau_map", "two_time", "dark_field", "drift"),
+        "ecm": ("g2", "durations", "tau_map", "age", "two_time", "dark_field", "drift"),
         "fem": ("variance", "patterns"),
         "diffraction": ("profile", "rings"),
     }

@@ -4,20 +4,16 @@ import os
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from annealscope.analysis.values import InvalidData
+from annealscope.analysis.values import InvalidData, Results
+from annealscope.controller.cli.analyze_options import AnalyzeOptions
+from annealscope.controller.cli.analyze_progress import FrameProgress
 from annealscope.controller.cli.rows import FailedRow, Row, row_of
-from annealscope.controller.config.quantities import DURATION, LENGTH, PER_LENGTH, Dimension, parse_quantity
 from annealscope.controller.errors import ExitCode, RunError
-from annealscope.controller.offline.analyze import (
-    StackScale,
-    compute,
-    hold_source,
-    largest_difference,
-    stack_source,
-)
+from annealscope.controller.offline.analyze import compute, largest_difference
 from annealscope.controller.offline.crosshold import write_run_file
+from annealscope.controller.offline.sources import Source, hold_source, stack_source
 from annealscope.controller.record.framelog import RecordError
 from annealscope.controller.record.holdlogs import log_paths
 from annealscope.controller.record.holdreader import hold_stem
@@ -32,15 +28,16 @@ from annealscope.controller.record.results import (
 from annealscope.controller.record.runfolder import open_run
 from annealscope.controller.stream.wire import results_to_entries
 
-if TYPE_CHECKING:
-    from annealscope.controller.cli.verbs import StackOptions
-
 SAME_TO = 1e-5
 """Largest relative difference that another machine or library version may make."""
 
 
-def analyze_record(path: Path, output: Path | None) -> Iterator[Row]:
+WHOLE = AnalyzeOptions()
+
+
+def analyze_record(path: Path, output: Path | None, options: AnalyzeOptions = WHOLE) -> Iterator[Row]:
     """Analyse the holds of a run folder, or one hold file. Raises RunError, InvalidData."""
+    _check_options(path, output, options)
     holds = _holds_below(path) if path.is_dir() else [path]
     if output is not None and len(holds) > 1:
         message = f"-o takes the results of one hold, {path} has {len(holds)}; name one of {holds[0].parent}"
@@ -49,7 +46,7 @@ def analyze_record(path: Path, output: Path | None) -> Iterator[Row]:
         check_replaceable(output)
     for hold in holds:
         try:
-            yield _analyze_hold(hold, output)
+            yield _analyze_hold(hold, output, options)
         except InvalidData as error:
             if len(holds) == 1:
                 raise
@@ -58,21 +55,39 @@ def analyze_record(path: Path, output: Path | None) -> Iterator[Row]:
         _tie_together(path)
 
 
-def _analyze_hold(hold: Path, output: Path | None) -> Row:
-    with hold_source(hold) as source:
-        results = compute(source)
+def _check_options(path: Path, output: Path | None, options: AnalyzeOptions) -> None:
+    """Refuse what a hold says itself, and results of a part that would stand in for those of the hold."""
+    if options.of_stacks:
+        message = f"{options.of_stacks}: only for stacks of other programs; {path} says it itself"
+        raise RunError(message, ExitCode.USAGE)
+    if options.of_parts and output is None:
+        message = (
+            f"{options.of_parts}: these results are never those of {path} as a whole; name a file with -o"
+        )
+        raise RunError(message, ExitCode.USAGE)
+
+
+def _analyze_hold(hold: Path, output: Path | None, options: AnalyzeOptions) -> Row:
+    with hold_source(hold, options.selection(), exact=options.exact) as source:
+        results = _compute(source, hold.stem) | source.given
     return row_of(hold.stem, results, _deliver(hold, list(results_to_entries(results)), output))
 
 
-def analyze_stack(source: str, output: Path | None, options: "StackOptions") -> Iterator[Row]:
+def analyze_stack(source: str, output: Path | None, options: AnalyzeOptions) -> Iterator[Row]:
     """Analyse anybody's frames. Raises RunError, InvalidData."""
     path = Path(source.partition("::")[0])
     target = output or Path(f"{path.stem}.results.nxs")
     _check_target(target, path)
-    with stack_source(source, _scale(options)) as opened:
-        results = compute(opened)
+    with stack_source(source, options.scale(), options.selection(), exact=options.exact) as opened:
+        results = _compute(opened, path.name) | opened.given
     write_results_file(target, results_to_entries(results), source)
-    yield row_of(source, results, f"results in {target}")
+    remark = f"{opened.remark}; " if opened.remark else ""
+    yield row_of(source, results, f"{remark}results in {target}")
+
+
+def _compute(source: Source, title: str) -> Results:
+    with FrameProgress(title) as progress:
+        return compute(source, progress)
 
 
 def _check_target(target: Path, source: Path) -> None:
@@ -81,27 +96,6 @@ def _check_target(target: Path, source: Path) -> None:
         raise RunError(
             f"{target} has the frames: results never replace data; give another -o", ExitCode.USAGE
         )
-
-
-def _scale(options: "StackOptions") -> StackScale:
-    if options.period is None or options.pixel is None:
-        message = 'a stack does not say how it was taken: give --period "2 s" and --pixel "0.165 nm"'
-        raise RunError(message, ExitCode.USAGE)
-    aperture = options.aperture
-    return StackScale(
-        period_s=_parsed("--period", options.period, DURATION),
-        pixel_nm=_parsed("--pixel", options.pixel, LENGTH),
-        aperture_per_nm=None if aperture is None else _parsed("--aperture", aperture, PER_LENGTH),
-        offset_counts=options.offset_counts,
-        drift=options.drift,
-    )
-
-
-def _parsed(option: str, text: str, dimension: Dimension) -> float:
-    try:
-        return parse_quantity(text, dimension)
-    except ValueError as error:
-        raise RunError(f"{option}: {error}", ExitCode.USAGE) from None
 
 
 def _tie_together(folder: Path) -> None:

@@ -7,6 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
+from annealscope.controller.cli import analyze_arguments as given
 from annealscope.controller.errors import ExitCode, RunError
 
 app = typer.Typer(
@@ -207,26 +208,19 @@ def abort(folder: RunDir) -> None:
 
 @app.command()
 def analyze(
-    source: Annotated[
-        str,
-        typer.Argument(
-            metavar="PATH",
-            help="A run folder, a hold file, or a stack: movie.npy, movie.tif, movie.h5::dataset.",
-        ),
-    ],
-    output: Annotated[
-        Path | None, typer.Option("-o", "--output", help="Write the results into this file instead.")
-    ] = None,
-    period: Annotated[str | None, typer.Option(help='Stacks: time from frame to frame, e.g. "2 s".')] = None,
-    pixel: Annotated[str | None, typer.Option(help='Stacks: size of a pixel, e.g. "0.165 nm".')] = None,
-    aperture: Annotated[
-        str | None,
-        typer.Option(
-            help='Stacks: radius of the objective aperture, e.g. "0.726 1/nm"; default: from the speckles.'
-        ),
-    ] = None,
-    offset: Annotated[float, typer.Option(help="Stacks: counts without any electron.")] = 0.0,
-    drift: Annotated[bool, typer.Option(help="Stacks: measure and correct drift.")] = True,
+    source: given.Source,
+    output: given.Output = None,
+    period: given.Period = None,
+    pixel: given.Pixel = None,
+    aperture: given.Aperture = None,
+    offset: given.Offset = None,
+    gain: given.Gain = None,
+    drift: given.Drift = True,
+    frames: given.FrameSpan = None,
+    exclude: given.Exclude = None,
+    roi: given.Roi = None,
+    bin: given.Bin = 1,
+    exact: given.Exact = False,
     as_json: Json = False,
 ) -> None:
     """Compute every number again, from a run or from anybody's frame stack.
@@ -236,11 +230,15 @@ def analyze(
     Results of a hold go into its file where they are missing, or beside a file that cannot be changed.
 
     Results that are there stay, and are compared with the new ones.
+
+    Results of a part of a hold (--frames, --exclude, --roi, --bin, --exact) go where -o says.
     """
     from annealscope.controller.cli import verbs
+    from annealscope.controller.cli.analyze_options import AnalyzeOptions
 
-    options = verbs.StackOptions(
-        period=period, pixel=pixel, aperture=aperture, offset_counts=offset, drift=drift
+    excluded = tuple(exclude or ())
+    options = AnalyzeOptions(
+        period, pixel, aperture, offset, gain, not drift, roi, bin, frames, excluded, exact
     )
     verbs.analyze(source, output, options, as_json)
 

@@ -4,7 +4,7 @@ import signal
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from types import FrameType
@@ -19,6 +19,7 @@ from annealscope.controller.planning import plan_to_json
 from annealscope.controller.session.prepare import Prepared, prepare
 
 if TYPE_CHECKING:
+    from annealscope.controller.cli.analyze_options import AnalyzeOptions
     from annealscope.controller.engine.commands import CommandQueue
     from annealscope.controller.engine.outcome import Outcome
     from annealscope.controller.engine.ports import Observer
@@ -45,17 +46,6 @@ LADDER = {
     "emergency": "emergency: everything off at once",
 }
 """What happens after Ctrl-C, and what Ctrl-C would do next."""
-
-
-@dataclass(frozen=True)
-class StackOptions:
-    """The options of `analyze` that only foreign stacks need, as typed."""
-
-    period: str | None
-    pixel: str | None
-    aperture: str | None
-    offset_counts: float
-    drift: bool
 
 
 def validate(protocol_name: str, rig_name: str, as_json: bool) -> None:
@@ -196,7 +186,7 @@ def request(folder: Path, command: str) -> None:
     typer.echo(f"{command}: {ACCEPTED[command].format(folder=folder)}")
 
 
-def analyze(source: str, output: Path | None, options: StackOptions, as_json: bool) -> None:
+def analyze(source: str, output: Path | None, options: "AnalyzeOptions", as_json: bool) -> None:
     """Compute again, and print what came out."""
     from annealscope.analysis.compiling import when_compiling
     from annealscope.controller.cli.analyze import analyze_record, analyze_stack
@@ -208,7 +198,8 @@ def analyze(source: str, output: Path | None, options: StackOptions, as_json: bo
     ours = path.is_dir() or path.suffix == ".nxs"
     rows = []
     with when_compiling(lambda: typer.echo("first run: compiling, later runs start at once", err=True)):
-        for row in analyze_record(path, output) if ours else analyze_stack(source, output, options):
+        found = analyze_record(path, output, options) if ours else analyze_stack(source, output, options)
+        for row in found:
             rows.append(row)
             if not as_json:
                 typer.echo(row)

@@ -8,14 +8,12 @@ import numpy as np
 from annealscope.analysis.values import Result, Results
 from annealscope.controller.journal import read_journal
 from annealscope.controller.offline.crosshold_patterns import pattern_results
+from annealscope.controller.offline.dose_series import BELIEVED, dose_series_results
 from annealscope.controller.offline.tables import ByTemperature
 from annealscope.controller.record.framelog import RecordError
 from annealscope.controller.record.holdresults import HoldResults
 from annealscope.controller.record.runfolder import RunFolder, save_run_file
 from annealscope.controller.stream.wire import results_to_entries
-
-BELIEVED = "corrected"
-"""The estimator whose relaxation times are the ones to believe."""
 
 
 def write_run_file(run: RunFolder) -> None:
@@ -36,7 +34,7 @@ def cross_hold_results(run: RunFolder) -> Results:
     """
     with ExitStack() as stack:
         holds = [stack.enter_context(hold) for hold in _readable(run)]
-        return tau_of_T(holds) | pattern_results(holds) | dose_table(run)
+        return tau_of_T(holds) | dose_series_results(holds) | pattern_results(holds) | dose_table(run)
 
 
 def tau_of_T(holds: Iterable[HoldResults]) -> Results:

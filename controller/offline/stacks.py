@@ -1,8 +1,8 @@
-"""Frame stacks that other programs wrote: ``.npy``, ``FILE.h5::dataset``, ``.tif``."""
+"""Frame stacks that other programs wrote: ``.npy``, ``FILE.h5::dataset``, ``.tif`` and those of `foreign`."""
 
 from collections import Counter
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -11,18 +11,14 @@ import numpy as np
 import numpy.typing as npt
 import tifffile
 
-from annealscope.controller.errors import ExitCode, RunError
+from annealscope.controller.offline.foreign import READERS, ForeignStack
+from annealscope.controller.offline.stack_error import BadStack
+
+__all__ = ["BadStack", "Frames", "open_stack"]
 
 HDF5_SUFFIXES = (".h5", ".hdf5", ".nxs")
 TIFF_SUFFIXES = (".tif", ".tiff")
 SEPARATOR = "::"
-
-
-class BadStack(RunError):
-    """A file that is not a stack of frames."""
-
-    def __init__(self, message: str) -> None:
-        super().__init__(message, ExitCode.INVALID_INPUT)
 
 
 @contextmanager
@@ -32,7 +28,8 @@ def open_stack(source: str) -> Iterator[Any]:
     Parameters
     ----------
     source
-        ``movie.npy``, ``movie.tif`` or ``movie.h5::path/of/dataset``.
+        ``movie.npy``, ``movie.tif``, ``movie.h5::path/of/dataset``, or a file with a suffix of
+        `annealscope.controller.offline.foreign.READERS`, with ``::title`` when it has several stacks.
 
     Yields
     ------
@@ -60,6 +57,11 @@ class Frames:
 
     def __init__(self, source: str, stored: Any) -> None:
         self.shape: tuple[int, int, int] = tuple(stored.shape)
+        self.frame_bytes = stored.shape[1] * stored.shape[2] * np.dtype(stored.dtype).itemsize
+        self.period_s: float | None = getattr(stored, "period_s", None)
+        """Start to start; None: the file does not say."""
+        self.pixel_nm: float | None = getattr(stored, "pixel_nm", None)
+        """Side of a pixel; None: the file does not say."""
         self._source = source
         self._stored = stored
 
@@ -68,7 +70,8 @@ class Frames:
 
     def __getitem__(self, rows: slice) -> npt.NDArray[Any]:
         with _blamed_on(self._source):
-            return np.asarray(self._stored[rows])
+            frames = np.asarray(self._stored[rows])
+        return frames.astype(frames.dtype.newbyteorder("="), copy=False)
 
 
 @contextmanager
@@ -89,6 +92,8 @@ def _opener(path: Path, dataset: str) -> Any:
     suffix = path.suffix.lower()
     if suffix in HDF5_SUFFIXES:
         return _hdf5(path, dataset)
+    if suffix in READERS:
+        return nullcontext(ForeignStack(path, dataset))
     if dataset:
         raise BadStack(f"{path}{SEPARATOR}{dataset}: only {', '.join(HDF5_SUFFIXES)} files have datasets")
     if suffix == ".npy":
@@ -96,13 +101,31 @@ def _opener(path: Path, dataset: str) -> Any:
     if suffix in TIFF_SUFFIXES:
         return _tiff(path)
     raise BadStack(
-        f"{path}: unknown kind of file {suffix or '(no ending)'}; stacks are .npy, .tif or FILE.h5::dataset"
+        f"{path}: unknown kind of file {suffix or '(no ending)'}; stacks are .npy, .tif, FILE.h5::dataset, "
+        f"{' '.join(READERS)}"
     )
 
 
 @contextmanager
 def _npy(path: Path) -> Iterator[Any]:
-    yield np.load(path, mmap_mode="r", allow_pickle=False)
+    mapped = np.load(path, mmap_mode="r", allow_pickle=False)
+    plain = isinstance(mapped, np.memmap) and mapped.flags.c_contiguous and mapped.ndim == 3
+    yield _NpyStack(path, mapped) if plain else mapped
+
+
+class _NpyStack:
+    """Frames read from a file: pages of a mapped one would stay in memory, and wait for the disk."""
+
+    def __init__(self, path: Path, mapped: np.memmap[Any, Any]) -> None:
+        self.shape, self.dtype = mapped.shape, mapped.dtype
+        self._path, self._begin = path, mapped.offset
+
+    def __getitem__(self, rows: slice) -> npt.NDArray[Any]:
+        first, stop, _ = rows.indices(self.shape[0])
+        pixels = self.shape[1] * self.shape[2]
+        begin = self._begin + first * pixels * self.dtype.itemsize
+        read = np.fromfile(self._path, self.dtype, (stop - first) * pixels, offset=begin)
+        return read.reshape(-1, *self.shape[1:])
 
 
 @contextmanager

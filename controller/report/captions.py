@@ -11,14 +11,6 @@ COURSE = (
     "red: suspended by a guard, yellow: waiting for the operator, grey: parked); red triangles: frames lost "
     "or not used. Below: set and measured temperature."
 )
-G2 = (
-    "Correlation functions with their fits; below, data minus fit. The number to believe is the corrected "
-    "one: the ratio curve fitted with a model of the finite record. The plain per-pixel curve is the "
-    "published estimator; its normalisation over a finite record makes it read short and too steep, which "
-    "its statistical error does not contain. ± is the statistical uncertainty from the number of speckles "
-    "and relaxation times, not the error of the fit. Neighbouring lags are correlated, they come from the "
-    "same frames: long runs of residuals of one sign are normal."
-)
 DRIFT = (
     "From the top: displacement of the raw frames after feedback, displacement made by the image shift, and "
     "what is left once the frames are corrected. Thin: every frame; thick: running median. The protocol's "
@@ -30,7 +22,7 @@ NO_COMPARISON = "It could not be compared with the reference."
 CLIPPED = "The scale ends at the 1st and 99th percentile; what lies beyond has the colour of the end."
 TWO_TIME = (
     "Correlation of the frames at t₁ with those at t₂. A ridge of constant width is a steady state, a "
-    "widening one is ageing, a kink is a jump. The diagonal, which holds the shot noise, is replaced by "
+    "widening one is aging, a kink is a jump. The diagonal, which holds the shot noise, is replaced by "
     f"its neighbours. Grey: between segments of the record, which are not correlated. {CLIPPED}"
 )
 
@@ -52,8 +44,9 @@ TRUTH = (
 )
 POWER = (
     " The line is the power p of the dose rate that fits the corrected times; 0 would be a glass "
-    "that does not feel the beam, −1 one whose rate is proportional to it; its error "
-    "is that of the times, not of the places, which may differ."
+    "that does not feel the beam, −1 one whose rate is proportional to it. The dashed line is a glass with a "
+    "rate of its own, 1/τ₀, to which the beam adds: only this law has a time at zero dose; run.nxs says how "
+    "well each one agrees. Errors are those of the times, not of the places, which may differ."
 )
 
 
@@ -65,7 +58,8 @@ def relaxation(what: Across, paper: Paper | None, simulated: bool) -> str:
         "are flagged: the fit itself says that it cannot be believed. The per-pixel values are what the "
         "published method reports; normalising every pixel by its own mean over a finite record makes "
         "them read short, the more so the fewer relaxation times fit into the record. Their error is this "
-        "bias, so none is drawn."
+        "bias, so none is drawn. Bars in their colour: what a record that long makes of the corrected "
+        "values; where the circles lie on them, the estimator is why they differ, not the glass."
     )
     if what is DOSE_RATE:
         text += POWER
@@ -142,19 +136,6 @@ def profile(hold: HoldSummary) -> str:
         "errors: broad differences (background, thickness, a glass that relaxes) are no crystals. "
         "Dashed: what a crystal's would have to exceed. "
         f"{sentence(compared.why)}"
-    )
-
-
-def tau_map(hold: HoldSummary) -> str:
-    """Return the caption of a map with its flagged fraction."""
-    flagged = hold.tau_map.flagged_fraction if hold.tau_map else 1.0
-    return (
-        f"Relaxation times of single pixels; magenta: masked, or no valid fit ({flagged:.1%} "
-        f"of those fitted), such as a time above a third of the record. {CLIPPED} Below, their histogram, to "
-        "be read against the same estimator of the whole image (pixel). Single-pixel estimates are dominated "
-        "by statistics: even a perfectly uniform specimen shows a broad, log-normal distribution whose "
-        "median lies below the true value. This version does not simulate that distribution beside the "
-        "measured one, so no heterogeneity can be read off."
     )
 
 

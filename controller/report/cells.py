@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from annealscope.controller.report.numbers import pm
+from annealscope.controller.report.numbers import pm, signed
 from annealscope.controller.report.summary import Fit, HoldSummary
 from annealscope.controller.report.summary_patterns import Peak
 
@@ -19,7 +19,10 @@ class Cell:
     """How it is shown: ``best``, ``good``, ``bad``, or like any other."""
 
     note: str = ""
-    """What has to be known about the number, below it."""
+    """What speaks against the number, below it."""
+
+    aside: str = ""
+    """What belongs to the number, below it."""
 
 
 UNKNOWN = Cell("–")
@@ -69,11 +72,24 @@ def _estimate(fit: Fit | None, name: str, unit: str = "") -> Cell:
 
 
 def tau_pixel(hold: HoldSummary) -> Cell:
-    """Return the plain relaxation time without its statistical error, which is not what it is wrong by."""
+    """Return the plain relaxation time without its statistical error, which is not what it is wrong by.
+
+    Below it stands what the length of the record alone makes of the corrected time.
+    """
     fit = hold.fits.get("pixel")
     if fit is None or not np.isfinite(fit.tau_s):
         return UNKNOWN
-    return Cell(pm(fit.tau_s, unit="s"), fit.tau_s)
+    aside = f"expected {pm(hold.expected.tau_s, unit='s')}" if hold.expected else ""
+    return Cell(pm(fit.tau_s, unit="s"), fit.tau_s, aside=aside)
+
+
+def over_the_hold(hold: HoldSummary) -> Cell:
+    """Return whether the glass changed while it was watched."""
+    if hold.aging is None or not hold.aging.verdict:
+        return UNKNOWN
+    known = np.isfinite(hold.aging.slope)
+    aside = signed(hold.aging.slope, hold.aging.sigma_slope) if known else ""
+    return Cell(hold.aging.verdict, hold.aging.slope if known else None, aside=aside)
 
 
 def lengths(hold: HoldSummary) -> Cell:

@@ -1,35 +1,25 @@
-"""Figures with two axes of their own: two-time correlation, map of relaxation times, dark-field image."""
+"""Figures with two axes of their own: two-time correlation and dark-field image."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
-from matplotlib.axes import Axes
-from matplotlib.colors import LogNorm
 from matplotlib.figure import Figure
 
 from annealscope.analysis.twotime_map import without_diagonal
-from annealscope.controller.report.numbers import pm
 from annealscope.controller.report.style import (
-    BLUE,
     GAP,
-    GREEN,
-    INK,
-    LIGHT,
-    MASKED,
-    ORANGE,
     SINGLE_MM,
     Table,
     colour_bar,
     image_axes,
     new_figure,
-    plain_log,
     robust_limits,
     scale_bar,
     shrink,
     time_unit,
 )
-from annealscope.controller.report.summary import HoldSummary, TauMap, TwoTimeCorrelation
+from annealscope.controller.report.summary import HoldSummary, TwoTimeCorrelation
 from annealscope.controller.report.summary_patterns import FloatArray
 
 PIXELS_DRAWN = 640
@@ -37,9 +27,6 @@ PIXELS_DRAWN = 640
 
 ROWS_IN_TABLES = 128
 """Longest side of an image in a table; the hold file has the full one."""
-
-HISTOGRAM_STEP = 0.05
-"""Width of the bins in log10(tau)."""
 
 
 @dataclass(frozen=True)
@@ -107,73 +94,6 @@ def _matrix(data: tuple[FloatArray, FloatArray], rows: str, columns: str, unit: 
     value, axis = data
     header = (rows, *(f"{columns} {x:.6g} {unit}" for x in axis))
     return header, np.column_stack([axis[: len(value)], value])
-
-
-def figure_tau_map(hold: HoldSummary) -> Figure:
-    """Draw the map of relaxation times, flagged pixels in magenta, and the histogram of its values."""
-    figure = new_figure(SINGLE_MM, 122)
-    top, bottom = figure.subplots(2, 1, height_ratios=(5, 2))
-    top.set_title(hold.label)
-    image_axes(top)
-    if hold.tau_map is not None:
-        _draw_map(top, hold.tau_map)
-        _draw_histogram(bottom, hold, hold.tau_map)
-        figure.legend(*bottom.get_legend_handles_labels(), loc="outside lower center", ncols=3)
-    return figure
-
-
-def _draw_map(axes: Axes, tau_map: TauMap) -> None:
-    low, high = robust_limits(tau_map.tau_s)
-    axes.set_facecolor(MASKED)
-    image = axes.imshow(tau_map.tau_s, norm=LogNorm(max(low, 1e-12), high), cmap="cividis")
-    scale_bar(axes, tau_map.tau_s.shape, tau_map.pixel_nm)
-    plain_log(colour_bar(axes, image, "τ / s").yaxis)
-
-
-def histogram(tau_map: TauMap) -> tuple[FloatArray, FloatArray]:
-    """Return bin edges in s, equidistant in log10, and the fraction of the valid pixels in each bin."""
-    valid = tau_map.tau_s[np.isfinite(tau_map.tau_s)]
-    if not valid.size:
-        return np.array([1.0, 10.0]), np.zeros(1)
-    decades = np.log10(valid) / HISTOGRAM_STEP
-    edges = 10.0 ** (HISTOGRAM_STEP * np.arange(np.floor(decades.min()), np.floor(decades.max()) + 2))
-    counts, _ = np.histogram(valid, edges)
-    return edges, counts / valid.size
-
-
-def _draw_histogram(axes: Axes, hold: HoldSummary, tau_map: TauMap) -> None:
-    edges, fraction = histogram(tau_map)
-    axes.stairs(
-        fraction, edges, fill=True, color=LIGHT, label=f"{1 - tau_map.flagged_fraction:.1%} of pixels"
-    )
-    for name, (tau_s, color) in _marks(hold, tau_map).items():
-        style = "--" if color == GREEN else "-"
-        label = f"{name}: {pm(tau_s, unit='s')}"
-        axes.axvline(tau_s, color=color, lw=1.1, ls=style, label=label)
-    axes.set(xscale="log", xlabel="τ of single pixels / s", ylabel="Fraction of pixels")
-    axes.set_ylim(0, 1.15 * max(fraction.max(), 1e-9))
-    plain_log(axes.xaxis)
-
-
-def _marks(hold: HoldSummary, tau_map: TauMap) -> dict[str, tuple[float, str]]:
-    """Return the times that the histogram is read against, in s, and their colours, by name."""
-    marks = {"median": (float(np.nanmedian(tau_map.tau_s)), INK)} if np.isfinite(tau_map.tau_s).any() else {}
-    for name, color in (("pixel", ORANGE), ("corrected", BLUE)):
-        fit = hold.fits.get(name)
-        if fit is not None and np.isfinite(fit.tau_s):
-            marks[f"image, {name}"] = (fit.tau_s, color)
-    if hold.truth is not None:
-        marks["truth"] = (hold.truth.tau_s, GREEN)
-    return marks
-
-
-def table_tau_map(hold: HoldSummary) -> Table:
-    """Return the histogram of the map; the map itself is in the hold file."""
-    header = ("tau from / s", "tau to / s", "fraction of valid pixels / 1")
-    if hold.tau_map is None:
-        return header, ()
-    edges, fraction = histogram(hold.tau_map)
-    return header, np.column_stack([edges[:-1], edges[1:], fraction])
 
 
 def figure_picture(hold: HoldSummary) -> Figure:

@@ -7,6 +7,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from annealscope.analysis.dose import additive_rates, power_law
 from annealscope.analysis.fit_spec import UNUSABLE, FitFlag
 from annealscope.controller.report.across import DOSE_RATE, Across, Holds, across, near, published_rows
 from annealscope.controller.report.numbers import pm
@@ -26,9 +27,8 @@ from annealscope.controller.report.summary import Fit, HoldSummary
 from annealscope.controller.report.summary_patterns import FloatArray
 
 Points = tuple[list[float], list[float]]
-
-FEWEST_FOR_A_POWER = 3
-"""Holds from which on a power of the dose rate is fitted."""
+Line = tuple[FloatArray, FloatArray, str]
+"""Where a law goes, and what it says."""
 
 
 def figure_relaxation(holds: Holds, paper: Paper | None = None) -> Figure:
@@ -52,32 +52,57 @@ def figure_relaxation(holds: Holds, paper: Paper | None = None) -> Figure:
 
 
 def _logarithmic(top: Axes, bottom: Axes, holds: Holds) -> None:
-    """Make the time and what changes logarithmic, and draw the power law through the times."""
+    """Make the time and what changes logarithmic, and draw the laws of the dose rate through the times."""
     top.set(xscale="log", yscale="log")
-    found = dose_power(holds)
-    if found is not None:
-        x, y, label = found
-        top.plot(x, y, color=BLUE, lw=0.7, zorder=0, label=label)
+    for law, style in ((dose_power, "-"), (dose_rates, "--")):
+        found = law(holds)
+        if found is not None:
+            x, y, label = found
+            top.plot(x, y, style, color=BLUE, lw=0.7, zorder=0, label=label)
     plain_log(top.yaxis)
     plain_log(bottom.xaxis)
 
 
-def dose_power(holds: Holds) -> tuple[FloatArray, FloatArray, str] | None:
-    """Fit a power of the dose rate to the corrected times, by least squares of ln tau over their errors.
+def dose_power(holds: Holds) -> Line | None:
+    """Fit a power of the dose rate to the corrected times (docs/methods/dose.md).
 
     Returns
     -------
     Dose rates in 1e5/nm^2/s and times in s of the line, and the power in words; None for too few holds.
     """
-    points = [(DOSE_RATE.value(hold), fit.tau_s, fit.sigma_tau_s) for hold, fit in _good(holds)]
-    usable = np.array([point for point in points if np.isfinite(point).all() and min(point) > 0])
-    if len(usable) < FEWEST_FOR_A_POWER:
+    rate, tau_s, sigma_s = _dose_series(holds)
+    law = power_law(rate, tau_s, sigma_s)
+    if not np.isfinite(law.power):
         return None
-    rate, tau_s, sigma_s = usable.T
-    (slope, start), covariance = np.polyfit(np.log(rate), np.log(tau_s), 1, w=tau_s / sigma_s, cov="unscaled")
     x = np.array([rate.min(), rate.max()])
-    power = pm(slope, float(np.sqrt(covariance[0, 0]))).replace("-", "−")
-    return x, np.exp(start + slope * np.log(x)), f"τ ∝ (dose rate)ᵖ, p = {power}"
+    power = pm(law.power, law.sigma_power).replace("-", "−")
+    return x, law.tau_ref_s * (x / law.phi_ref_per_nm2_s) ** law.power, f"τ ∝ (dose rate)ᵖ, p = {power}"
+
+
+def dose_rates(holds: Holds) -> Line | None:
+    """Fit a rate of the glass and one in proportion to the dose rate (docs/methods/dose.md).
+
+    Returns
+    -------
+    Dose rates in 1e5/nm^2/s and times in s of the line, and tau at zero dose in words; None for too few.
+    """
+    rate, tau_s, sigma_s = _dose_series(holds)
+    law = additive_rates(rate, tau_s, sigma_s)
+    if not np.isfinite(law.rate_0_per_s):
+        return None
+    x = np.geomspace(rate.min(), rate.max())
+    zero = f"= {pm(law.tau_0_s, law.sigma_tau_0_s)} s"
+    if law.why:
+        zero = f"> {law.lower_bound_s:.0f} s" if np.isfinite(law.lower_bound_s) else "does not exist"
+    return x, 1.0 / (law.rate_0_per_s + law.b_nm2 * x), f"1/τ = 1/τ₀ + b (dose rate), τ₀ {zero}"
+
+
+def _dose_series(holds: Holds) -> tuple[FloatArray, FloatArray, FloatArray]:
+    """Return dose rates in 1e5/nm^2/s, corrected times and their errors in s, of the holds that have all."""
+    points = [(DOSE_RATE.value(hold), fit.tau_s, fit.sigma_tau_s) for hold, fit in _good(holds)]
+    usable = [point for point in points if np.isfinite(point).all() and min(point) > 0]
+    rate, tau_s, sigma_s = np.array(usable, dtype=np.float64).reshape(-1, 3).T
+    return rate, tau_s, sigma_s
 
 
 def _good(holds: Holds) -> list[tuple[HoldSummary, Fit]]:
@@ -102,6 +127,9 @@ def _series(axes: Axes, holds: Holds, what: Across, name: str) -> None:
     truth = points([(hold, hold.truth) for hold in holds])
     if truth[0]:
         axes.plot(*truth, "_", color=GREEN, ms=13, mew=2.2, label="truth (simulated)")
+    expected = points([(hold, hold.expected) for hold in holds])
+    if expected[0]:
+        axes.plot(*expected, "_", color=ORANGE, ms=9, mew=1.1, label="expected of the bias alone")
     plain = points([(hold, hold.fits.get("pixel")) for hold in holds])
     axes.plot(*plain, "o", mfc="white", color=ORANGE, ms=4.5, label="per pixel, reads short")
     fits = [(hold, fit) for hold in holds if (fit := hold.fits.get("corrected")) is not None]
@@ -119,7 +147,8 @@ def table_relaxation(holds: Holds, paper: Paper | None = None) -> Table:
         "hold", "set temperature / degC", "dose rate / 1/nm^2/s", "age at start / s",
         "tau corrected / s", "sigma tau corrected / s", "beta corrected / 1", "sigma beta corrected / 1",
         "flags against corrected / 1", "hint of residuals in runs / 1",
-        "tau pixel / s", "beta pixel / 1", "tau truth / s", "beta truth / 1",
+        "tau pixel / s", "beta pixel / 1", "tau pixel expected of the bias / s",
+        "beta pixel expected of the bias / 1", "tau truth / s", "beta truth / 1",
         "tau published / s", "beta published / 1",
     )  # fmt: skip
     return header, [_row(hold, paper) for hold in holds]
@@ -132,6 +161,7 @@ def _row(hold: HoldSummary, paper: Paper | None) -> tuple[Any, ...]:
         hold.name, hold.setpoint_degC, hold.dose_rate_per_nm2_s, hold.age_s,
         *((best.tau_s, best.sigma_tau_s, best.beta, best.sigma_beta, *_flags(best)) if best else ("",) * 6),
         *((plain.tau_s, plain.beta) if plain else ("",) * 2),
+        *((hold.expected.tau_s, hold.expected.beta) if hold.expected else ("",) * 2),
         *((hold.truth.tau_s, hold.truth.beta) if hold.truth else ("",) * 2),
         *((published.tau_s, published.beta) if published else ("",) * 2),
     )  # fmt: skip

@@ -3,23 +3,25 @@
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-import h5py
 import numpy as np
 
-from annealscope.analysis.fit_spec import UNUSABLE, FitFlag
+from annealscope.analysis.fit_spec import FitFlag
+from annealscope.controller.report.load_arrays import array_of, attributes
+from annealscope.controller.report.load_map import tau_map
+from annealscope.controller.report.load_series import aging, durations
 from annealscope.controller.report.summary import (
     Correlation,
     DriftTrace,
     Fit,
     Picture,
-    TauMap,
     Truth,
     TwoTimeCorrelation,
 )
-from annealscope.controller.report.summary_patterns import NOT_A_NUMBER, FloatArray
+from annealscope.controller.report.summary_patterns import NOT_A_NUMBER
 
 ESTIMATORS = ("pixel", "ratio", "roi", "ttcf")
 FIT_NUMBERS = ("tau_s", "beta", "amplitude", "baseline", "sigma_tau_s", "sigma_beta")
+FIT_WORDS = ("model", "range", "errors")
 PICTURE_FRAMES = 16
 """Frames averaged for the dark-field image: short against any tau, and one row of tiles."""
 
@@ -40,15 +42,12 @@ def ecm_parts(entry: Any, message: Mapping[str, Any]) -> dict[str, Any]:
         "fits": dict(_fits(entry)),
         "drift": _drift(entry, message.get("settings", {}).get("drift", {})),
         "two_time": _two_time(entry),
-        "tau_map": _tau_map(entry, pixel_nm),
+        "durations": durations(entry),
+        "aging": aging(entry),
+        "tau_map": tau_map(entry, pixel_nm),
         "picture": _picture(entry, pixel_nm),
         "truth": _truth(entry),
     }
-
-
-def array_of(entry: Any, path: str) -> FloatArray | None:
-    """Return a dataset as float64; None when it is not there."""
-    return np.asarray(entry[path][()], dtype=np.float64) if path in entry else None
 
 
 def _correlation(entry: Any) -> Correlation | None:
@@ -62,11 +61,18 @@ def _correlation(entry: Any) -> Correlation | None:
 
 def _fits(entry: Any) -> Iterable[tuple[str, Fit]]:
     for name, group in entry.get("kww", {}).items():
-        known = {key: value for key, value in group.attrs.items() if not isinstance(value, h5py.Empty)}
+        known = attributes(group)
         fields: dict[str, Any] = {key: float(known[key]) for key in FIT_NUMBERS if key in known}
-        fields |= {key: str(known[key]) for key in ("model", "range") if key in known}
+        fields |= {key: str(known[key]) for key in FIT_WORDS if key in known}
         if {"tau_s", "beta"} <= set(fields):
-            yield name, Fit(**fields, flags=FitFlag(int(known.get("flags", 0))))
+            at_beta = dict(_pairs(known.get("beta_steps", ()), known.get("tau_at_beta_s", ())))
+            yield name, Fit(**fields, flags=FitFlag(int(known.get("flags", 0))), tau_at_beta_s=at_beta)
+
+
+def _pairs(steps: Any, tau_s: Any) -> Iterable[tuple[float, float]]:
+    """Yield beta steps and the times they lead to, where there is one for each."""
+    if np.shape(steps) == np.shape(tau_s):
+        yield from zip(map(float, np.ravel(steps)), map(float, np.ravel(tau_s)), strict=True)
 
 
 def _truth(entry: Any) -> Truth | None:
@@ -93,20 +99,6 @@ def _two_time(entry: Any) -> TwoTimeCorrelation | None:
         return None
     whole = np.zeros(len(t_s)) if segment is None else segment
     return TwoTimeCorrelation(t_s, value, whole.astype(np.int64))
-
-
-def _tau_map(entry: Any, pixel_nm: float | None) -> TauMap | None:
-    tau_s, flags = array_of(entry, "map/tau_s"), array_of(entry, "map/flags")
-    if tau_s is None:
-        return None
-    bits = np.zeros(tau_s.shape, dtype=np.int64) if flags is None else flags.astype(np.int64)
-    good = np.isfinite(tau_s) & (tau_s > 0) & (bits & int(UNUSABLE) == 0)
-    fitted = bits & int(FitFlag.MASKED) == 0
-    flagged = 1.0 - float(good[fitted].mean()) if fitted.any() else 1.0
-    x_nm = array_of(entry, "map/x_nm")
-    # Large frames are binned before their pixels are fitted: the map's own axis knows.
-    pixel_nm = float(x_nm[1] - x_nm[0]) if x_nm is not None and len(x_nm) > 1 else pixel_nm
-    return TauMap(np.where(good, tau_s, np.nan), pixel_nm, flagged)
 
 
 def _picture(entry: Any, pixel_nm: float | None) -> Picture | None:

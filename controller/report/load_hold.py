@@ -9,6 +9,7 @@ from typing import Any
 import h5py
 import numpy as np
 
+from annealscope.controller.report.bias import expected
 from annealscope.controller.report.load_ecm import ecm_parts
 from annealscope.controller.report.load_journal import number
 from annealscope.controller.report.load_patterns import diffraction_parts, fem_parts
@@ -90,7 +91,14 @@ def _from_file(entry: Any, opened: Mapping[str, Any], closed: Mapping[str, Any])
     parts = PARTS.get(method, ecm_parts)(entry, message)
     timing = _timing(entry, method, message, closed)
     missing = tuple(_missing(parts, EXPECTED.get(method, {}), timing, closed))
-    return announced | timing | parts | {"missing": missing}
+    return announced | timing | parts | {"missing": missing} | _expected(parts, timing)
+
+
+def _expected(parts: Mapping[str, Any], timing: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what the plain fits should show, in methods that have such fits."""
+    fits, slots = parts.get("fits", {}), sum(timing.get("segment_slots", ()))
+    fitted = fits.get("corrected"), fits.get("pixel"), parts.get("durations")
+    return {"expected": expected(*fitted, slots, timing["period_s"])}
 
 
 def _missing(

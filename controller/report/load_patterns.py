@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from annealscope.analysis.peaks import PeakFlag
-from annealscope.controller.report.load_ecm import array_of
+from annealscope.controller.report.load_arrays import array_of
 from annealscope.controller.report.summary_patterns import (
     NOT_A_NUMBER,
     FloatArray,

@@ -7,7 +7,7 @@ from typing import Any
 import h5py
 import numpy as np
 
-from annealscope.controller.report.load_ecm import array_of
+from annealscope.controller.report.load_arrays import array_of
 from annealscope.controller.report.summary_run import ProbeSeries, ScaledVariance
 
 Series = tuple[ProbeSeries, ...]

@@ -25,6 +25,16 @@ def pm(value: float, sigma: float = math.nan, unit: str = "") -> str:
     return _with_unit(" ± ".join(rounded), unit)
 
 
+def signed(value: float, sigma: float) -> str:
+    """Write a change with its error, always with its sign.
+
+    >>> signed(0.031, 0.0121), signed(-0.031, 0.0121)
+    ('+0.031 ± 0.012', '−0.031 ± 0.012')
+    """
+    text = pm(value, sigma).replace("-", "−")
+    return text if text.startswith(("−", "–")) else f"+{text}"
+
+
 def beside(value: float, sigma: float, unit: str = "") -> str:
     """Write a value without uncertainty with the digits of one that it is compared with.
 

@@ -23,6 +23,8 @@ class Column:
     title: str
     method: str
     cell: Callable[[HoldSummary], Cell]
+    always: bool = True
+    """Whether it is shown even when no hold has it, as it is in files of before."""
 
 
 COLUMNS = (
@@ -30,6 +32,7 @@ COLUMNS = (
     Column("beta", "β ± σ", "ecm", cells.beta),
     Column("lengths", "T/τ", "ecm", cells.lengths),
     Column("tau_pixel", "τ per pixel (reads short)", "ecm", cells.tau_pixel),
+    Column("age", "Over the hold", "ecm", cells.over_the_hold, always=False),
     Column("residual", "Residual drift", "ecm", cells.residual_drift),
     Column("V_max", "V₁ ± σ", "fem", cells.peak_height),
     Column("ratio", "V₂/V₁", "fem", cells.peak_ratio),
@@ -71,8 +74,11 @@ def stays(holds: Iterable[HoldSummary]) -> list[Stay]:
 
 def columns(holds: Sequence[HoldSummary]) -> list[Column]:
     """Return the columns for the methods that the run has."""
-    methods = {hold.method for hold in holds}
-    return [column for column in COLUMNS if column.method in methods]
+    return [column for column in COLUMNS if _shown(column, [h for h in holds if h.method == column.method])]
+
+
+def _shown(column: Column, holds: Sequence[HoldSummary]) -> bool:
+    return any(column.always or column.cell(hold) != UNKNOWN for hold in holds)
 
 
 def rows(holds: Sequence[HoldSummary]) -> list[Row]:

@@ -17,6 +17,7 @@ from jinja2 import Environment, StrictUndefined
 from annealscope.controller.report import overview
 from annealscope.controller.report.across import TEMPERATURE, changes
 from annealscope.controller.report.digest import digest
+from annealscope.controller.report.estimates import estimate_cells, table_estimates
 from annealscope.controller.report.ledger import counts
 from annealscope.controller.report.load import load_run
 from annealscope.controller.report.numbers import duration, scientific, sentence
@@ -134,6 +135,9 @@ def _write_tables(run: RunSummary, found: list[Check], figures: Path) -> None:
         write_csv(figures / "truth.csv", table_checks(found))
     if run.dose.regions:
         write_csv(figures / "dose.csv", table_dose(run.dose))
+    for hold in run.holds:
+        if hold.fits:
+            write_csv(figures / f"{hold.name}_estimates.csv", table_estimates(hold))
 
 
 def _figures(run: RunSummary, figures: Path) -> dict[str, Any]:
@@ -168,6 +172,7 @@ def _numbers(run: RunSummary, found: list[Check]) -> dict[str, Any]:
         "rows": overview.rows(run.holds),
         "checks": [(check, check_cells(check)) for check in found],
         "doses": [dose_cells(run.dose, region, labels) for region in run.dose.regions],
+        "estimates": {hold.name: estimate_cells(hold) for hold in run.holds},
         "descriptions": {hold.name: list(description(hold, run.dose.regions)) for hold in run.holds},
         "counts": counts(run.holds, run.ledger, run.holds_planned),
         "missing": _missing(run),

@@ -7,8 +7,10 @@ from functools import partial
 import numpy as np
 from matplotlib.figure import Figure
 
-from annealscope.controller.report import captions
+from annealscope.controller.report import captions, captions_ecm
 from annealscope.controller.report.across import across, changes
+from annealscope.controller.report.figures_age import figure_age, table_age
+from annealscope.controller.report.figures_duration import figure_durations, table_durations
 from annealscope.controller.report.figures_fem import (
     figure_patterns,
     figure_variance,
@@ -18,10 +20,8 @@ from annealscope.controller.report.figures_fem import (
 from annealscope.controller.report.figures_hold import figure_drift, figure_g2, table_drift, table_g2
 from annealscope.controller.report.figures_map import (
     figure_picture,
-    figure_tau_map,
     figure_two_time,
     table_picture,
-    table_tau_map,
     table_two_time,
 )
 from annealscope.controller.report.figures_probes import (
@@ -37,6 +37,7 @@ from annealscope.controller.report.figures_rings import (
     table_rings,
 )
 from annealscope.controller.report.figures_run import figure_temperature, table_temperature
+from annealscope.controller.report.figures_tau_map import figure_tau_map, table_tau_map
 from annealscope.controller.report.figures_temperature import (
     figure_variance_of_temperature,
     points_of,
@@ -158,11 +159,20 @@ class Maker:
 ECM = (
     Maker(
         "g2", "Correlation functions and fits",
-        lambda hold: hold.correlation, lambda hold: captions.G2, figure_g2, table_g2,
+        lambda hold: hold.correlation, captions_ecm.g2, figure_g2, table_g2,
+    ),
+    Maker(
+        "durations", "Time against the length of the record",
+        lambda hold: hold.durations, captions_ecm.durations, figure_durations, table_durations,
     ),
     Maker(
         "tau_map", "Map of relaxation times",
-        lambda hold: hold.tau_map, captions.tau_map, figure_tau_map, table_tau_map, line_art=False,
+        lambda hold: hold.tau_map, captions_ecm.tau_map, figure_tau_map, table_tau_map, line_art=False,
+        wide=True,
+    ),
+    Maker(
+        "age", "Time against age",
+        lambda hold: hold.aging, captions_ecm.age, figure_age, table_age,
     ),
     Maker(
         "two_time", "Two-time correlation",

@@ -7,6 +7,13 @@ import numpy as np
 import numpy.typing as npt
 
 from annealscope.analysis.fit_spec import UNUSABLE, FitFlag
+from annealscope.controller.report.summary_ecm import (
+    AgeSeries,
+    DurationSeries,
+    MapStatistics,
+    PatchMap,
+    PixelFractions,
+)
 from annealscope.controller.report.summary_patterns import (
     NOT_A_NUMBER,
     FloatArray,
@@ -44,6 +51,14 @@ class Truth:
 
 
 @dataclass(frozen=True)
+class Expected:
+    """What a plain fit shows of the corrected values in a record as long as this one, on average."""
+
+    tau_s: float
+    beta: float
+
+
+@dataclass(frozen=True)
 class Fit:
     """Parameters of one KWW fit as stored in ``kww/<estimator>``."""
 
@@ -56,6 +71,11 @@ class Fit:
     flags: FitFlag = NO_FLAG
     model: str = ""
     range: str = ""
+    errors: str = ""
+    """Where the errors come from: ``jackknife`` or ``error scale``; empty when the file does not say."""
+
+    tau_at_beta_s: Mapping[float, float] = field(default_factory=dict)
+    """tau with beta held at a step from the fitted one, by the step."""
 
     @property
     def flagged(self) -> str:
@@ -135,6 +155,10 @@ class TauMap:
     flagged_fraction: float
     """Fraction of the fitted pixels without a usable fit; masked pixels do not count."""
 
+    statistics: MapStatistics | None = None
+    fractions: PixelFractions | None = None
+    patches: PatchMap | None = None
+
 
 @dataclass(frozen=True)
 class Picture:
@@ -213,6 +237,11 @@ class HoldSummary:
     fits: Mapping[str, Fit] = field(default_factory=dict)
     """By estimator: ``pixel``, ``ratio``, ``roi``, ``ttcf``, ``corrected``."""
 
+    expected: Expected | None = None
+    """Of the plain fits, from the corrected one and the length of the record alone."""
+
+    durations: DurationSeries | None = None
+    aging: AgeSeries | None = None
     truth: Truth | None = None
     drift: DriftTrace | None = None
     two_time: TwoTimeCorrelation | None = None

@@ -1,0 +1,167 @@
+"""The fits of an ECM record: one for each average of g2, and the one to believe (docs/methods/ecm.md)."""
+
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from annealscope.analysis.averages import BlockTotals
+from annealscope.analysis.ecm_rows import Timeline
+from annealscope.analysis.ecm_spec import EcmSpec
+from annealscope.analysis.fit_spec import FitFlag, FitSpec
+from annealscope.analysis.jackknife import LEAST_BLOCKS, left_out_error
+from annealscope.analysis.kww import BETA_STEPS, KwwFit, fit_each, fit_each_finite, fit_kww, fit_kww_finite
+from annealscope.analysis.kww_batch import CurveFits
+from annealscope.analysis.precision import Model
+from annealscope.analysis.values import FloatArray, Result, Results
+
+ESTIMATORS = ("pixel", "ratio", "roi", "ttcf")
+
+ROUNDING = 1e-6
+"""Of g2 - 1 in single precision: a curve that nowhere exceeds it has no contrast, and no fit."""
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """A fit, and how far it moves when parts of the image are left out."""
+
+    fit: KwwFit
+
+    tau_without_s: FloatArray
+    """tau with one block of the image left out, shape (B,)."""
+
+    beta_without: FloatArray
+    """The same of beta."""
+
+    @property
+    def jackknifed(self) -> bool:
+        """Whether the errors come from the image itself, not from the error scale."""
+        return bool(np.isfinite(self.sigma_tau_s))
+
+    @property
+    def sigma_tau_s(self) -> float:
+        """Jackknife error; NaN when there are too few blocks, or one of the fits failed."""
+        return float(left_out_error(self.tau_without_s))
+
+    @property
+    def sigma_beta(self) -> float:
+        """Jackknife error; NaN like `sigma_tau_s`."""
+        return float(left_out_error(self.beta_without))
+
+
+def estimates(totals: BlockTotals, time: Timeline, spec: EcmSpec) -> dict[str, Estimate]:
+    """Fit the four averages and, as `corrected`, the `ratio` curve with the duration in the model.
+
+    Parameters
+    ----------
+    totals
+        Of the whole record, or of its beginning.
+    time
+        Slots of the same part of the record.
+    spec
+        The acquisition.
+
+    Returns
+    -------
+    dict of Estimate
+        By the names in `ESTIMATORS`, and ``corrected``.
+    """
+    curves, without = totals.g2(), totals.g2_without()
+    found = {name: _plain(totals, curves[name], without[name], time, spec, name) for name in ESTIMATORS}
+    return found | {"corrected": _corrected(totals, curves["ratio"], without["ratio"], time, spec)}
+
+
+def corrected_fit(totals: BlockTotals, ratio: FloatArray, time: Timeline, spec: EcmSpec) -> KwwFit:
+    """Fit a `ratio` curve with the finite duration of the record in the model: the number to believe."""
+    if np.abs(ratio - 1).max() < ROUNDING:
+        return _no_fit("finite", "half")
+    lag_s = totals.lag_slots * time.spacing_s
+    return fit_kww_finite(lag_s, ratio - 1, **_record(totals, time, spec), n_speckles=spec.n_speckles)
+
+
+def fit_results(found: dict[str, Estimate]) -> Results:
+    """Return the groups ``kww/<estimator>`` of a hold file."""
+    return {f"kww/{name}": _group(estimate) for name, estimate in found.items()}
+
+
+def _corrected(
+    totals: BlockTotals, ratio: FloatArray, without: FloatArray, time: Timeline, spec: EcmSpec
+) -> Estimate:
+    fit = corrected_fit(totals, ratio, time, spec)
+    if not _worth_leaving_out(fit, without):
+        return _without_errors(fit, len(without))
+    lag_s = totals.lag_slots * time.spacing_s
+    return _estimate(fit, fit_each_finite(lag_s, without - 1, **_record(totals, time, spec)))
+
+
+def _plain(
+    totals: BlockTotals, g2: FloatArray, without: FloatArray, time: Timeline, spec: EcmSpec, name: str
+) -> Estimate:
+    chosen = _plain_spec(spec.fit, name)
+    if np.abs(g2 - 1).max() < ROUNDING:
+        model: Model = "kww+baseline" if chosen.free_baseline else "kww"
+        return _without_errors(_no_fit(model, chosen.range), len(without))
+    lag_s, duration_s = totals.lag_slots * time.spacing_s, time.n_slots * time.spacing_s
+    fit = fit_kww(lag_s, g2 - 1, totals.pairs, spec=chosen, duration_s=duration_s, n_speckles=spec.n_speckles)
+    if not _worth_leaving_out(fit, without):
+        return _without_errors(fit, len(without))
+    return _estimate(fit, fit_each(lag_s, without - 1, totals.pairs, spec=chosen, duration_s=duration_s))
+
+
+def _plain_spec(fit: FitSpec, name: str) -> FitSpec:
+    """Return how a curve is fitted: static structure adds a constant to those divided by image means."""
+    return fit if name in ("pixel", "ratio") else replace(fit, range="quarter", free_baseline=True)
+
+
+def _record(totals: BlockTotals, time: Timeline, spec: EcmSpec) -> dict[str, Any]:
+    """Return what the finite-duration model must know."""
+    return {
+        "n_slots": time.n_slots,
+        "spacing_s": time.spacing_s,
+        "pairs": totals.pairs,
+        "spec": replace(spec.fit, range="half", free_baseline=False),
+        "segments": time.slots.tolist(),
+        "segment_starts": time.starts.tolist(),
+    }
+
+
+def _worth_leaving_out(fit: KwwFit, without: FloatArray) -> bool:
+    return len(without) >= LEAST_BLOCKS and bool(np.isfinite(fit.tau_s))
+
+
+def _estimate(fit: KwwFit, each: CurveFits) -> Estimate:
+    return Estimate(fit, np.exp(each.parameters[:, 1]), each.parameters[:, 2])
+
+
+def _without_errors(fit: KwwFit, n_blocks: int) -> Estimate:
+    return Estimate(fit, np.full(n_blocks, np.nan), np.full(n_blocks, np.nan))
+
+
+def _no_fit(model: Model, range: str) -> KwwFit:
+    nan = float("nan")
+    return KwwFit(
+        tau_s=nan,
+        beta=nan,
+        amplitude=nan,
+        baseline=nan,
+        sigma_tau_s=nan,
+        sigma_beta=nan,
+        fit_sigma_tau_s=nan,
+        fit_sigma_beta=nan,
+        flags=FitFlag.NOT_CONVERGED,
+        model=model,
+        range=range,
+    )
+
+
+def _group(estimate: Estimate) -> Result:
+    fit = estimate.fit
+    names = ("tau_s", "beta", "amplitude", "baseline", "fit_sigma_tau_s", "fit_sigma_beta", "model", "range")
+    attrs: dict[str, Any] = {name: getattr(fit, name) for name in names}
+    attrs |= {"scale_sigma_tau_s": fit.sigma_tau_s, "scale_sigma_beta": fit.sigma_beta}
+    best: Any = estimate if estimate.jackknifed else fit
+    attrs |= {"sigma_tau_s": best.sigma_tau_s, "sigma_beta": best.sigma_beta}
+    attrs |= {"errors": "jackknife" if estimate.jackknifed else "error scale"}
+    attrs |= {"blocks": len(estimate.tau_without_s), "flags": int(fit.flags)}
+    attrs |= {"beta_steps": list(BETA_STEPS), "tau_at_beta_s": list(fit.tau_at_beta_s)}
+    return Result(None, attrs=attrs)
