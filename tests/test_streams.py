@@ -10,7 +10,8 @@ from speckle_movie import speckle_movie
 from speckle_patterns import Glass, Microscope
 
 from annealscope.analysis.rings import Geometry
-from annealscope.controller.offline.analyze import compute, hold_source
+from annealscope.controller.offline.analyze import compute
+from annealscope.controller.offline.sources import hold_source
 from annealscope.controller.record.results import read_results
 from annealscope.controller.stream.messages import CameraInfo, Grid
 from annealscope.controller.stream.wire import results_to_entries
