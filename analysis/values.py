@@ -54,14 +54,14 @@ class FrameBlock:
     beam_on: npt.NDArray[np.bool_] | None = None
     """False where the beam was blanked during the exposure, shape (n,); None: it never was."""
 
-    saturated: npt.NDArray[np.bool_] | None = None
-    """True where the camera was saturated, shape (n,); None: the counts show it."""
-
     scan_yx_nm: FloatArray | None = None
     """Position of the probe, (y, x) in nm, shape (n, 2); None: no scan."""
 
     haadf: FloatArray | None = None
     """Signal of the annular dark-field detector in counts, shape (n,), NaN where there is none."""
+
+    saturated: npt.NDArray[np.bool_] | None = None
+    """True where the camera was saturated, shape (n,); None: the counts show it."""
 
     def __len__(self) -> int:
         return len(self.slot)

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from record_samples import ecm_entries, frame, open_hold
 
-from annealscope.controller.record import framelog, recording
+from annealscope.controller.record import durable, recording
 from annealscope.controller.record.closedhold import ClosedHold
 from annealscope.controller.record.framelog import FrameLogWriter, RecordError
 from annealscope.controller.record.holdlogs import HoldLogs, all_logs, log_path
@@ -133,7 +133,7 @@ def test_a_log_that_could_not_be_begun_leaves_nothing(
     """Half a preamble on a disk that was full; with room again the next recorder begins the same log."""
     holds = Path(opening.folder) / "holds"
     with monkeypatch.context() as patch:
-        patch.setattr(framelog, "move_into_place", _full)
+        patch.setattr(durable, "move_into_place", _full)
         with pytest.raises(RecordError, match=r"cannot create.*No space left"):
             take_up(opening, "auto")
     assert list(holds.iterdir()) == []

@@ -1,0 +1,79 @@
+"""Whatever a camera delivers, an ECM record ends with results or with a reason, never with an accident."""
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from annealscope.analysis.ecm import EcmAnalysis, EcmSpec
+from annealscope.analysis.values import FrameBlock, InvalidData
+
+SIDE = 20
+PERIOD_S = 2.0
+
+NUMBERS = ("kww/corrected", "kww/pixel", "kww/ttcf")
+
+
+@st.composite
+def records(draw):
+    """A short record: its look, its lost slots, its breaks, and how long it was meant to be."""
+    n = draw(st.integers(32, 140))
+    rng = np.random.Generator(np.random.Philox(draw(st.integers(0, 50))))
+    look = draw(st.sampled_from(["noise", "still", "dark", "bright", "slow", "one step", "flicker"]))
+    kept = rng.random(n) > draw(st.sampled_from([0.0, 0.1, 0.7]))
+    breaks = draw(st.lists(st.integers(1, n), max_size=3))
+    segment = np.searchsorted(np.sort(breaks), np.arange(n), side="right")
+    return _frames(look, n, rng)[kept], np.flatnonzero(kept), segment[kept], draw(st.integers(1, 400))
+
+
+def _frames(look, n, rng):
+    pattern = rng.exponential(30.0, (SIDE, SIDE))
+    other = rng.exponential(30.0, (SIDE, SIDE))
+    share = np.linspace(0, 1, n)[:, None, None]
+    mean = {
+        "noise": np.full((n, SIDE, SIDE), 30.0),
+        "still": np.broadcast_to(pattern, (n, SIDE, SIDE)),
+        "dark": np.zeros((n, SIDE, SIDE)),
+        "bright": np.full((n, SIDE, SIDE), 6550.0),
+        "slow": np.sqrt(1 - share) * pattern + np.sqrt(share) * other,
+        "one step": np.where(share < 0.5, pattern, other),
+        "flicker": pattern * (1 + (np.arange(n) % 3 == 0))[:, None, None],
+    }[look]
+    return (100 + rng.poisson(mean) * 10).clip(0, 65535).astype(np.uint16)
+
+
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(records())
+def test_any_record_ends_with_results_or_a_reason(record):
+    frames, slot, segment, expected = record
+    spec = EcmSpec(
+        (SIDE, SIDE), PERIOD_S, 1.0, 0.165, 1.5, expected, offset_counts=100, gain_counts_per_e=10, drift=False
+    )
+    analysis = EcmAnalysis(spec)
+    columns = frames, slot, segment, 100.0 + PERIOD_S * slot, np.zeros((len(slot), 2))
+    try:
+        analysis.update(FrameBlock(*columns))
+        analysis.live()
+        results = analysis.result()
+    except InvalidData as error:
+        assert str(error)
+        return
+    assert {"age", "duration", "map", *NUMBERS} <= set(results)
+    for name in NUMBERS:
+        assert np.isfinite(results[name].attrs["tau_s"]) or results[name].attrs["flags"]
+    assert results["age"].attrs["verdict"] in ("steady", "aging", "speeding_up", "undetermined")
+
+
+def test_the_accidents_are_looked_for_in_records_that_have_results():
+    """Most of the looks above are analysed, not refused."""
+    rng = np.random.Generator(np.random.Philox(3))
+    spec = EcmSpec((SIDE, SIDE), PERIOD_S, 1.0, 0.165, 1.5, 100, offset_counts=100, drift=False)
+    for look in ("noise", "still", "slow", "one step", "flicker"):
+        analysis = EcmAnalysis(spec)
+        n = np.arange(100)
+        analysis.update(FrameBlock(_frames(look, 100, rng), n, 0 * n, PERIOD_S * n, np.zeros((100, 2))))
+        assert "kww/corrected" in analysis.result()
+    with pytest.raises(InvalidData, match="usable"):
+        analysis = EcmAnalysis(spec)
+        analysis.update(FrameBlock(_frames("dark", 100, rng), n, 0 * n, PERIOD_S * n, np.zeros((100, 2))))
+        analysis.result()
