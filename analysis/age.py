@@ -1,7 +1,7 @@
 """Whether the dynamics change with age: tau along the diagonal of the two-time map (docs/methods/age.md)."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
@@ -104,7 +104,8 @@ def aging(
     spacing_s
         Slot spacing in s.
     fit
-        Of the whole record, with a free baseline: its amplitude, beta and baseline hold at every age.
+        Of the whole record, with a free baseline: its beta and baseline hold at every age, and the amplitude
+        that the map has with its tau: pixels that were binned for the map have less contrast.
     ages
         Number of ages J, at least 3.
 
@@ -129,8 +130,9 @@ def aging(
     if not fit.usable:
         return _unknown(t_age_s)
     cuts = _cut(two_time.value, t_s, t_age_s, bin_s, duration_s)
-    decay = _Decay(fit, bin_s, two_time.bin_slots)
-    ln_tau = decay.ln_tau(cuts.curves(two_time.value))
+    curves = cuts.curves(two_time.value)
+    decay = _Decay(fit, fit.amplitude, bin_s, two_time.bin_slots).scaled_to(curves, cuts.pairs)
+    ln_tau = decay.ln_tau(curves)
     without = np.array([decay.ln_tau(cuts.curves(part.value)) for part in left_out]).reshape(-1, ages)
     known, age = np.isfinite(ln_tau), t_age_s / duration_s
     slope = _slope(age[known], ln_tau[known])
@@ -210,13 +212,23 @@ class _Decay:
     """The decay of the whole record, of which only tau is free at an age."""
 
     fit: KwwFit
+    amplitude: float
+    """In the map, see `scaled_to`."""
+
     bin_s: float
     bin_slots: int
+
+    def scaled_to(self, y: FloatArray, pairs: Integers) -> "_Decay":
+        """Return the decay with the amplitude of these curves together; arrays as of `_Cuts`."""
+        shape, _ = self._at(np.log([self.fit.tau_s]), y.shape[1])
+        with np.errstate(invalid="ignore"):
+            amplitude = np.nansum(pairs * shape * (y - self.fit.baseline)) / np.sum(pairs * shape**2)
+        return replace(self, amplitude=float(amplitude))
 
     def ln_tau(self, y: FloatArray) -> FloatArray:
         """Fit ln tau to curves of C - 1 at lags of 1, 2, ... bins (J, K); NaN where it does not converge."""
         used = np.isfinite(y)
-        shape = np.where(used, (y - self.fit.baseline) / self.fit.amplitude, 0.0)
+        shape = np.where(used, (y - self.fit.baseline) / self.amplitude, 0.0)
         ln_tau, step = np.full(len(y), np.log(self.fit.tau_s)), np.full(len(y), np.nan)
         for _ in range(_MOST_STEPS):
             decay, by_ln_tau = self._at(ln_tau, y.shape[1])

@@ -27,8 +27,8 @@ class BlockTotals:
     """Number of pairs of each lag, shape (L,)."""
 
     totals: FloatArray
-    """Sums over the pixels of S, L, R, L R and S / (L R), where S, L and R are sums over the pairs; float64,
-    shape (B, L, 5)."""
+    """Sums over the pixels of S, L, R, L R, S / (L R) and 1, S, L and R being sums over the pairs; float64,
+    shape (B, L, 6). The last two leave out pixels without intensity: they have no S / (L R)."""
 
     pixels: Integers
     """Pixels of each block, shape (B,)."""
@@ -94,7 +94,7 @@ def part_totals(parts: Iterable[tuple[slice, LagSums]], labels: npt.NDArray[np.i
     for place, sums in parts:
         n_lags = len(sums.pairs)
         if place.start == 0:
-            totals = np.zeros((n_lags, len(pixels), 5))
+            totals = np.zeros((n_lags, len(pixels), 6))
         columns = (part.reshape(n_lags, -1) for part in (sums.product, sums.left, sums.right))
         _add_pixels(*columns, block[place], totals)
     return BlockTotals(sums.lag_slots, sums.pairs, totals.swapaxes(0, 1), pixels)
@@ -147,10 +147,10 @@ def pixel_g2(sums: LagSums) -> npt.NDArray[np.float32]:
 
 
 def _averages(means: FloatArray, pairs: Integers) -> dict[str, FloatArray]:
-    """Divide means over pixels (..., L, 5); of the four, those that need no normalised frames."""
-    product, left, right, left_right, curve = np.moveaxis(means, -1, 0)
+    """Divide means over pixels (..., L, 6); of the four, those that need no normalised frames."""
+    product, left, right, left_right, curve, counted = np.moveaxis(means, -1, 0)
     return {
-        "pixel": pairs * curve,
+        "pixel": pairs * curve / counted,
         "ratio": pairs * product / left_right,
         "roi": pairs * product / (left * right),
     }
@@ -158,7 +158,7 @@ def _averages(means: FloatArray, pairs: Integers) -> dict[str, FloatArray]:
 
 @njit(cache=True, parallel=True, error_model="numpy")
 def _add_pixels(product, left, right, block, totals):  # type: ignore[no-untyped-def]
-    """Add product, left, right, left * right and product / (left * right) to totals[lag, block].
+    """Add product, left, right, left * right, product / (left * right) and 1 to totals[lag, block].
 
     Pixels of one block that follow each other are summed in registers first. One thread has all of a lag.
     """
@@ -166,7 +166,7 @@ def _add_pixels(product, left, right, block, totals):  # type: ignore[no-untyped
         p = 0
         while p < block.size:
             b = block[p]
-            t0 = t1 = t2 = t3 = t4 = 0.0
+            t0 = t1 = t2 = t3 = t4 = t5 = 0.0
             while p < block.size and block[p] == b:
                 s, a, c = np.float64(product[lag, p]), np.float64(left[lag, p]), np.float64(right[lag, p])
                 if b >= 0:
@@ -174,8 +174,10 @@ def _add_pixels(product, left, right, block, totals):  # type: ignore[no-untyped
                     t1 += a
                     t2 += c
                     t3 += a * c
-                    t4 += s / (a * c)
+                    if a * c > 0.0:
+                        t4 += s / (a * c)
+                        t5 += 1.0
                 p += 1
             if b >= 0:
-                for k, t in enumerate((t0, t1, t2, t3, t4)):
+                for k, t in enumerate((t0, t1, t2, t3, t4, t5)):
                     totals[lag, b, k] += t

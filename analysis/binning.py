@@ -56,9 +56,9 @@ def sum_block(frames: npt.NDArray[np.generic], factor: int) -> npt.NDArray[np.ge
         Shape (n, ny // factor, nx // factor): int64 of integers, so that counts stay counts, else float32.
     """
     n, ny, nx = frames.shape
-    dtype = np.int64 if np.issubdtype(frames.dtype, np.integer) else np.float32
-    out = np.zeros((n, ny // factor, nx // factor), dtype=dtype)
-    _sum_all(frames, factor, out)
+    whole = np.issubdtype(frames.dtype, np.integer)
+    out = np.zeros((n, ny // factor, nx // factor), dtype=np.int64 if whole else np.float32)
+    _sum_all(frames if whole else frames.astype(np.float32, copy=False), factor, out)
     return out
 
 

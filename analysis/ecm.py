@@ -158,9 +158,11 @@ class EcmAnalysis:
         if usable < LEAST_FRAMES:
             raise InvalidData(
                 f"ECM needs at least {LEAST_FRAMES} usable frames: got {usable} of {len(rows)} "
-                f"({_losses(rows)}); record longer, or check beam, exposure and drift"
+                f"({_losses(rows)}); record longer, or check beam, exposure, camera offset and drift"
             )
         beginnings = [part for part in self._beginnings if part.n_rows < len(rows)]
+        every = ceil(len(beginnings) / BEGINNINGS) or 1  # more than expected came
+        beginnings = beginnings[every - 1 :: every]
         return ecm_results(Record(self._spec, rows, self._correlator.sums(), self._two_time, beginnings))
 
     def _take(self, block: FrameBlock, i: int) -> Displacement:
@@ -224,7 +226,7 @@ class EcmAnalysis:
         for _, _, run in block_runs(rows["slot"], rows["segment"], GROUP):
             self._measure_residual(frames[run], rows[run], valid[run])
         self._blocks += 1
-        if self._blocks % max(round(self._spec.frames_expected / (BEGINNINGS * BLOCK)), 1) == 0:
+        if self._blocks % ceil(self._spec.frames_expected / (BEGINNINGS * BLOCK)) == 0:
             self._keep_beginning()
 
     def _keep_beginning(self) -> None:

@@ -18,6 +18,7 @@ from annealscope.analysis.jackknife import block_labels
 from annealscope.analysis.multitau import LagSums
 from annealscope.analysis.speckle_size import FWHM_TIMES_APERTURE
 from annealscope.analysis.twotime import TwoTime
+from annealscope.analysis.twotime_map import TwoTimeMap
 from annealscope.analysis.values import FloatArray, InvalidData, Result, Results
 
 FWHM_IN_BLOCK = 3
@@ -56,10 +57,9 @@ def ecm_results(record: Record) -> Results:
     totals = block_totals(record.sums, labels)
     found = estimates(totals, time, spec)
     results = _curves(record, time, totals.g2()) | fit_results(found)
-    results |= _two_time(record, time)
-    results |= age_results(
-        record.two_time.result(), record.two_time.without_blocks(labels), time, found["ttcf"].fit
-    )
+    two_time = record.two_time.result()
+    results |= _two_time(two_time, time, spec)
+    results |= age_results(two_time, record.two_time.without_blocks(labels), time, found["ttcf"].fit)
     whole = Prefix(totals, time, found)
     results |= duration_results([*_beginnings(record), whole], spec.fit)
     results |= _frames(record, found["corrected"].fit.amplitude)
@@ -101,12 +101,9 @@ def _curves(record: Record, time: Timeline, averages: dict[str, FloatArray]) -> 
     return results
 
 
-def _two_time(record: Record, time: Timeline) -> Results:
-    two_time = record.two_time.result()
+def _two_time(two_time: TwoTimeMap, time: Timeline, spec: EcmSpec) -> Results:
     return {
-        "ttcf": Result(
-            None, attrs={"signal": "value", "axes": ["t", "t"], "spatial_bin_px": record.spec.coarse}
-        ),
+        "ttcf": Result(None, attrs={"signal": "value", "axes": ["t", "t"], "spatial_bin_px": spec.coarse}),
         "ttcf/value": Result(two_time.value),
         "ttcf/t": Result(time.t_s(two_time.segment, two_time.t_slots), "s"),
         "ttcf/segment": Result(two_time.segment),

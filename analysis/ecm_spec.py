@@ -69,7 +69,8 @@ class EcmSpec:
         _require(self.frames_expected > 0, "frames_expected", "must be > 0", self.frames_expected)
         _require(self.ttcf_bin is None or self.ttcf_bin > 0, "ttcf_bin", "must be > 0 slots", self.ttcf_bin)
         _require(self.margin >= 0, "margin_px", "must be >= 0", self.margin_px)
-        _require(min(self.valid_shape) >= 16, "shape", "must leave 16 px inside the margin", self.shape)
+        room = f"must leave 16 px inside the margin of {self.margin} px"
+        _require(min(self.valid_shape) >= 16, "shape", room, self.shape)
 
     @property
     def margin(self) -> int:

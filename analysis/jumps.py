@@ -42,8 +42,8 @@ def jump_times(two_time: TwoTimeMap, t_s: FloatArray, lag: int) -> FloatArray:
     dip, step = np.full(len(c), np.nan), np.full(len(c), np.nan)
     for number in np.unique(segment):
         inside = np.flatnonzero((segment == number) & np.isfinite(c))
-        around = _windows(c[inside], _WINDOW * lag)
-        if len(around):
+        if len(inside):  # none in a segment that is not longer than the lag
+            around = _windows(c[inside], _WINDOW * lag)
             dip[inside] = c[inside] - np.nanmedian(around, axis=1)
             step[inside] = _steps(around, _WINDOW * lag)
     usual_step = np.median(step[np.isfinite(step)]) if np.isfinite(step).any() else 0.0

@@ -45,14 +45,14 @@ def speckle_fwhm_px(frames: npt.NDArray[Any]) -> float:
             f"speckle size: frames of at least {LEAST_SIDE_PX} x {LEAST_SIDE_PX} pixels needed, "
             f"got {frames.shape[1]} x {frames.shape[2]}"
         )
-    profile = _radial_mean(_mean_cross_correlation(frames))
+    radius_px, profile = _radial_mean(_mean_cross_correlation(frames))
     if not profile[0] > 0:
         raise InvalidData("speckle size: successive frames are not correlated; give the aperture instead")
     below = np.flatnonzero(profile < 0.5 * profile[0])
     if len(below) == 0:
         raise InvalidData("speckle size: no speckle smaller than the frame; give the aperture instead")
-    r = int(below[0])
-    return float(2 * (r - 1 + (profile[r - 1] - 0.5 * profile[0]) / (profile[r - 1] - profile[r])))
+    around = slice(below[0], below[0] - 2 if below[0] > 1 else None, -1)
+    return float(2 * np.interp(0.5 * profile[0], profile[around], radius_px[around]))
 
 
 def aperture_from_speckles(frames: npt.NDArray[Any], pixel_nm: float) -> float:
@@ -75,10 +75,15 @@ def _overlap(n: int) -> npt.NDArray[np.float64]:
     return np.asarray(n - np.abs(np.fft.fftfreq(2 * n, 1 / (2 * n))))
 
 
-def _radial_mean(correlation: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
-    """Mean over rings one pixel wide, out to a quarter of the padded frame."""
+def _radial_mean(
+    correlation: npt.NDArray[np.float64],
+) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
+    """Means of distance and correlation over rings one pixel wide, out to a quarter of the padded frame."""
     ny, nx = correlation.shape
     y, x = np.fft.fftfreq(ny, 1 / ny), np.fft.fftfreq(nx, 1 / nx)
-    ring = np.rint(np.hypot(y[:, None], x[None, :])).astype(np.int64).ravel()
-    total = np.bincount(ring, correlation.ravel())
-    return np.asarray((total / np.maximum(np.bincount(ring), 1))[: min(ny, nx) // 4])
+    distance = np.hypot(y[:, None], x[None, :]).ravel()
+    ring = np.rint(distance).astype(np.int64)
+    rings = slice(min(ny, nx) // 4)
+    pixels = np.maximum(np.bincount(ring), 1)[rings]
+    radius, mean = (np.bincount(ring, values)[rings] / pixels for values in (distance, correlation.ravel()))
+    return radius, mean

@@ -127,6 +127,10 @@ def test_results_replace_earlier_results_but_not_those_they_are_made_from(tmp_pa
         assert file["entry/kww/corrected"].attrs["tau_s"] == 200.0
     assert os.listdir(tmp_path) == ["a.nxs"]
 
+    done = annealscope_here("analyze", path)
+    assert done.returncode == 3
+    assert "has results and no frames" in done.stderr
+
     before = path.read_bytes()
     options = "--period", "2 s", "--pixel", "0.2 nm", "-o", path
     done = annealscope_here("analyze", f"{path}::entry/map/flags", *options)

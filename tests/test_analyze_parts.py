@@ -2,6 +2,7 @@
 
 import io
 import json
+from dataclasses import replace
 from zlib import crc32
 
 import h5py
@@ -70,6 +71,12 @@ def test_binning_adds_counts_up_and_follows_with_pixel_and_offset(movie, tmp_pat
     assert found["map/x_nm"].values[1] - found["map/x_nm"].values[0] == pytest.approx(0.6)
 
 
+def test_counts_of_any_precision_are_binned(movie, tmp_path):
+    small = movie.astype(np.float16)
+    found = results_of(tmp_path, small, Selection(bin=2))
+    assert_same(found, results_of(tmp_path, small.astype(np.float32), Selection(bin=2)))
+
+
 def test_saturated_and_repeated_frames_are_found_before_they_are_binned(movie, tmp_path):
     frames = movie.copy()
     frames[50, :5, ::2] = 65535
@@ -86,19 +93,39 @@ def test_the_gain_makes_electrons_of_counts(movie, tmp_path):
     np.testing.assert_array_equal(four, one / 4)
 
 
+MISFIT = (
+    r"--(frames|exclude|roi, rows) \S+: must be a part of 0:\d+|no frame of 0: is left"
+    r"|must leave 16 px .* larger --roi or a smaller --bin"
+)
+
+
 @pytest.mark.parametrize(
     "selection",
     [
         Selection(Span(0, 221)),
         Selection(Span(30, 30)),
         Selection(exclude=(Span(200, 300),)),
+        Selection(exclude=(Span(0, 100), Span(100, 220))),
         Selection(y=Span(40, 50)),
         Selection(bin=8),
     ],
 )
 def test_a_part_that_is_not_there_or_too_small_is_refused(selection, movie, tmp_path):
-    with pytest.raises(InvalidData, match=r"must be a part of|must leave 16 px"):
+    with pytest.raises(InvalidData, match=MISFIT):
         results_of(tmp_path, movie, selection)
+
+
+def test_speckles_are_measured_on_frames_that_follow_each_other(movie, tmp_path):
+    scale = replace(SCALE, aperture_per_nm=None)
+    found = []
+    np.save(tmp_path / "movie.npy", movie)
+    for exclude in ((Span(1, 5),), ()):
+        with stack_source(str(tmp_path / "movie.npy"), scale, Selection(exclude=exclude)) as source:
+            found.append(source.given["input"].attrs["aperture_per_nm"])
+    assert found[0] == pytest.approx(found[1], rel=0.05)
+    alone = tuple(Span(n, n + 1) for n in range(1, 220, 2))
+    with pytest.raises(InvalidData, match="give --aperture"):
+        results_of(tmp_path, movie, Selection(exclude=alone), scale)
 
 
 @pytest.mark.parametrize(
@@ -108,6 +135,13 @@ def test_a_part_that_is_not_there_or_too_small_is_refused(selection, movie, tmp_
 def test_spans_that_cannot_be_read_are_refused(options):
     with pytest.raises(RunError, match="must be") as refusal:
         AnalyzeOptions(**options).selection()
+    assert refusal.value.exit_code == 2
+
+
+@pytest.mark.parametrize("options", [{"offset": float("nan")}, {"gain": 0.0}, {"gain": float("inf")}])
+def test_counts_that_mean_nothing_are_refused_by_the_name_of_the_option(options):
+    with pytest.raises(RunError, match=f"--{next(iter(options))}: must be") as refusal:
+        AnalyzeOptions(**options).scale()
     assert refusal.value.exit_code == 2
 
 

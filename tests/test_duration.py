@@ -143,7 +143,8 @@ def exact(n_slots: int, blocks: int = 1, spec: EcmSpec = SPEC) -> Prefix:
     lag = np.arange(1, n_slots)
     curve = 1.0 + 0.1 * finite_kww(lag, TAU_S, BETA, spacing_s=PERIOD_S, segments=[n_slots])
     pairs = n_slots - lag
-    sums = np.stack([curve * pairs, pairs, pairs, pairs.astype(float) ** 2, curve / pairs], axis=1)
+    ones = np.ones_like(curve)
+    sums = np.stack([curve * pairs, pairs, pairs, pairs.astype(float) ** 2, curve / pairs, ones], axis=1)
     totals = BlockTotals(lag, pairs, 100.0 * np.repeat(sums[None], blocks, axis=0), np.full(blocks, 100))
     return fitted_prefix(totals, first_slots(n_slots), spec)
 

@@ -274,6 +274,16 @@ def test_frames_without_contrast_give_failed_fits() -> None:
     assert np.isnan(results["map/tau_s"].values).all()
 
 
+@pytest.mark.parametrize(("n", "expected", "most"), [(1216, 1216, 6), (1280, 64, 8), (1280, 12_800, 1)])
+def test_a_record_has_few_beginnings_whatever_was_expected(
+    movie: np.ndarray, n: int, expected: int, most: int
+) -> None:
+    found = analysed(replace(CORNER, frames_expected=expected), uniform_block(corner(movie[:n]), PERIOD_S))
+    T_s = found["duration/T_s"].values
+    assert 1 <= len(T_s) <= most
+    assert T_s[-1] == pytest.approx(n * PERIOD_S)
+
+
 def test_too_few_frames_say_what_to_do(short: np.ndarray) -> None:
     with pytest.raises(InvalidData, match=r"at least 32 usable frames: got 20 of 20 .* record longer"):
         analysed(SMALL, uniform_block(short[:20], PERIOD_S))

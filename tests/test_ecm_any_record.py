@@ -42,21 +42,21 @@ def _frames(look, n, rng):
     return (100 + rng.poisson(mean) * 10).clip(0, 65535).astype(np.uint16)
 
 
+def spec_of(frames_expected):
+    return EcmSpec((SIDE, SIDE), PERIOD_S, 1.0, 0.165, 1.5, frames_expected, offset_counts=100, drift=False)
+
+
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(records())
 def test_any_record_ends_with_results_or_a_reason(record):
     frames, slot, segment, expected = record
-    spec = EcmSpec(
-        (SIDE, SIDE), PERIOD_S, 1.0, 0.165, 1.5, expected, offset_counts=100, gain_counts_per_e=10, drift=False
-    )
-    analysis = EcmAnalysis(spec)
+    analysis = EcmAnalysis(spec_of(expected))
     columns = frames, slot, segment, 100.0 + PERIOD_S * slot, np.zeros((len(slot), 2))
     try:
         analysis.update(FrameBlock(*columns))
         analysis.live()
         results = analysis.result()
-    except InvalidData as error:
-        assert str(error)
+    except InvalidData:
         return
     assert {"age", "duration", "map", *NUMBERS} <= set(results)
     for name in NUMBERS:
@@ -67,13 +67,12 @@ def test_any_record_ends_with_results_or_a_reason(record):
 def test_the_accidents_are_looked_for_in_records_that_have_results():
     """Most of the looks above are analysed, not refused."""
     rng = np.random.Generator(np.random.Philox(3))
-    spec = EcmSpec((SIDE, SIDE), PERIOD_S, 1.0, 0.165, 1.5, 100, offset_counts=100, drift=False)
+    n = np.arange(100)
     for look in ("noise", "still", "slow", "one step", "flicker"):
-        analysis = EcmAnalysis(spec)
-        n = np.arange(100)
+        analysis = EcmAnalysis(spec_of(100))
         analysis.update(FrameBlock(_frames(look, 100, rng), n, 0 * n, PERIOD_S * n, np.zeros((100, 2))))
         assert "kww/corrected" in analysis.result()
+    analysis = EcmAnalysis(spec_of(100))
+    analysis.update(FrameBlock(_frames("dark", 100, rng), n, 0 * n, PERIOD_S * n, np.zeros((100, 2))))
     with pytest.raises(InvalidData, match="usable"):
-        analysis = EcmAnalysis(spec)
-        analysis.update(FrameBlock(_frames("dark", 100, rng), n, 0 * n, PERIOD_S * n, np.zeros((100, 2))))
         analysis.result()

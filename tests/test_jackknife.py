@@ -72,7 +72,7 @@ def test_totals_are_sums_over_the_pixels_of_each_block():
     labels[2, 3] = -1
     totals = block_totals(sums, labels)
     product, left, right = (np.asarray(part, np.float64) for part in (sums.product, sums.left, sums.right))
-    parts = (product, left, right, left * right, product / (left * right))
+    parts = (product, left, right, left * right, product / (left * right), np.ones_like(left))
     for block in range(16):
         mine = labels == block
         expected = np.stack([part[:, mine].sum(axis=1) for part in parts], axis=1)

@@ -88,6 +88,10 @@ def test_a_step_that_is_late_is_not_more_than_done(real_time):
             ],
         ),
         ({"state": "finishing", "why": "all steps are done"}, ["finishing: all steps are done"]),
+        (
+            {"compiling": True},
+            ["first run: the analysis is compiled, later runs start at once; no frame is lost meanwhile"],
+        ),
     ],
 )
 def test_why_a_run_rests_and_what_to_do(change, lines):

@@ -38,6 +38,7 @@ WHOLE = AnalyzeOptions()
 def analyze_record(path: Path, output: Path | None, options: AnalyzeOptions = WHOLE) -> Iterator[Row]:
     """Analyse the holds of a run folder, or one hold file. Raises RunError, InvalidData."""
     _check_options(path, output, options)
+    _check_has_frames(path)
     holds = _holds_below(path) if path.is_dir() else [path]
     if output is not None and len(holds) > 1:
         message = f"-o takes the results of one hold, {path} has {len(holds)}; name one of {holds[0].parent}"
@@ -65,6 +66,15 @@ def _check_options(path: Path, output: Path | None, options: AnalyzeOptions) -> 
             f"{options.of_parts}: these results are never those of {path} as a whole; name a file with -o"
         )
         raise RunError(message, ExitCode.USAGE)
+
+
+def _check_has_frames(path: Path) -> None:
+    """Refuse a file of results, which looks like a hold to whoever has only its name."""
+    with suppress(RecordError):
+        check_replaceable(path)
+        if path.exists():
+            message = f"{path} has results and no frames; give the hold or the movie that they are of"
+            raise RunError(message, ExitCode.INVALID_INPUT)
 
 
 def _analyze_hold(hold: Path, output: Path | None, options: AnalyzeOptions) -> Row:

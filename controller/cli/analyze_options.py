@@ -1,5 +1,6 @@
 """The options of `annealscope analyze`, as typed, and what they mean."""
 
+import math
 import re
 from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING
@@ -47,6 +48,10 @@ class AnalyzeOptions:
         """Return how a stack was taken. Raises RunError."""
         from annealscope.controller.offline.sources import StackScale
 
+        if self.offset is not None and not math.isfinite(self.offset):
+            raise RunError(f"--offset: must be a number of counts: got {self.offset}", ExitCode.USAGE)
+        if self.gain is not None and not 0 < self.gain < math.inf:
+            raise RunError(f"--gain: must be counts per electron > 0: got {self.gain}", ExitCode.USAGE)
         return StackScale(
             period_s=_quantity("--period", self.period, DURATION),
             pixel_nm=_quantity("--pixel", self.pixel, LENGTH),
@@ -62,7 +67,8 @@ class AnalyzeOptions:
 
         y, comma, x = (self.roi or ":,:").partition(",")
         if not comma:
-            raise RunError(f'--roi: must be Y0:Y1,X0:X1, e.g. "0:512,256:768": got {y!r}', ExitCode.USAGE)
+            message = f'--roi: must be Y0:Y1,X0:X1, e.g. "0:512,256:768": got {self.roi!r}'
+            raise RunError(message, ExitCode.USAGE)
         return Selection(
             frames=_span("--frames", self.frames or ":"),
             exclude=tuple(_span("--exclude", text) for text in self.exclude),

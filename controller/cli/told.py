@@ -46,6 +46,8 @@ def record(status: Status) -> str:
 def notices(status: Status, folder: Path) -> Iterator[str]:
     """Yield what the operator should know or do now: why the run rests, what is asked, how to go on."""
     resume = f"annealscope resume {folder}"
+    if status.compiling:
+        yield "first run: the analysis is compiled, later runs start at once; no frame is lost meanwhile"
     if status.alarm:
         yield f"ALARM: {status.alarm}"
     if status.state in ("pausing", "paused", "suspended", "parked", "finishing", "aborting"):

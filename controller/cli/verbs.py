@@ -206,7 +206,8 @@ def analyze(source: str, output: Path | None, options: "AnalyzeOptions", as_json
     if as_json:
         print_json([row.as_json() for row in rows])
     if not any(row.found for row in rows):
-        raise RunError(f"{source}: nothing came out: {rows[0]}", ExitCode.INCOMPLETE)
+        why = f": {rows[0]}" if as_json else ""  # else it has just been printed
+        raise RunError(f"{source}: nothing came out{why}", ExitCode.INCOMPLETE)
     failed = [row.title for row in rows if isinstance(row, FailedRow)]
     if failed:
         raise RunError(f"{source}: no results of {', '.join(failed)}", ExitCode.INCOMPLETE)

@@ -101,6 +101,8 @@ class Status:
     drift_nm: float | None = None
     tau_s: float | None = None
     sigma_tau_s: float | None = None
+    compiling: bool = False
+    """The analysis is compiled, as happens once on a machine; its numbers come later."""
     prompt: str = ""
     """What the operator is asked for now."""
     order: str = ""

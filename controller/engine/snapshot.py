@@ -50,6 +50,7 @@ def _with_frames(status: Status, bench: Bench, acquisition: Acquire) -> Status:
         drift_nm=max(abs(drift.measured_nm[0]), abs(drift.measured_nm[1])) if drift else None,
         tau_s=live.tau_s if live else None,
         sigma_tau_s=live.sigma_tau_s if live else None,
+        compiling=live is not None and live.compiling,
         region=acquisition.region if acquisition.opened else None,
         region_dose_per_nm2=dose if acquisition.opened else None,
     )

@@ -22,11 +22,19 @@ class Span:
     first: int = 0
     end: int | None = None
 
-    def within(self, n: int) -> slice:
-        """Return the span as a slice of n things. Raises InvalidData when it is empty or goes beyond them."""
+    def within(self, n: int, name: str) -> slice:
+        """Return the span as a slice of n things of that name.
+
+        Raises
+        ------
+        InvalidData
+            It is empty or goes beyond them.
+        """
         end = n if self.end is None else self.end
         if not 0 <= self.first < end <= n:
-            raise InvalidData(f"{self} must be a part of 0:{n}, and not empty; the end is not included")
+            raise InvalidData(
+                f"{name} {self}: must be a part of 0:{n}, and not empty; the end is not included"
+            )
         return slice(self.first, end)
 
     def __str__(self) -> str:
@@ -53,16 +61,29 @@ class Selection:
             raise InvalidData(f"pixels must be binned by 1 or more: got {self.bin}")
 
     def used(self, n: int) -> Flags:
-        """Return which of n frames take part, shape (n,). Raises InvalidData when a span does not fit."""
+        """Return which of n frames take part, shape (n,).
+
+        Raises
+        ------
+        InvalidData
+            A span does not fit, or no frame is left.
+        """
         used = np.zeros(n, dtype=np.bool_)
-        used[self.frames.within(n)] = True
+        used[self.span_of_frames(n)] = True
         for span in self.exclude:
-            used[span.within(n)] = False
+            used[span.within(n, "--exclude")] = False
+        if not used.any():
+            left_out = ", ".join(map(str, self.exclude))
+            raise InvalidData(f"--exclude {left_out}: no frame of {self.frames} is left; exclude fewer")
         return used
+
+    def span_of_frames(self, n: int) -> slice:
+        """Return the frames of n from which some may be left out. Raises InvalidData when there are none."""
+        return self.frames.within(n, "--frames")
 
     def n_slots(self, n: int) -> int:
         """Return the number of slots of a record of n frames without gaps, those left out included."""
-        frames = self.frames.within(n)
+        frames = self.span_of_frames(n)
         return int(frames.stop - frames.start)
 
     def spec(self, whole: EcmSpec, n: int) -> EcmSpec:
@@ -73,18 +94,29 @@ class Selection:
         InvalidData
             A span does not fit, or too few pixels are left.
         """
-        y, x = (span.within(size) for span, size in zip((self.y, self.x), whole.shape, strict=True))
-        return replace(
-            whole,
-            shape=((y.stop - y.start) // self.bin, (x.stop - x.start) // self.bin),
-            pixel_nm=whole.pixel_nm * self.bin,
-            offset_counts=whole.offset_counts * self.bin**2,
-            frames_expected=self.n_slots(n),
-        )
+        y, x = self._pixels(whole.shape)
+        shape = (y.stop - y.start) // self.bin, (x.stop - x.start) // self.bin
+        try:
+            return replace(
+                whole,
+                shape=shape,
+                pixel_nm=whole.pixel_nm * self.bin,
+                offset_counts=whole.offset_counts * self.bin**2,
+                frames_expected=self.n_slots(n),
+            )
+        except InvalidData as error:
+            if shape == whole.shape:
+                raise
+            raise InvalidData(f"{error}; take a larger --roi or a smaller --bin") from None
 
     def crop(self, frames: npt.NDArray[Any]) -> npt.NDArray[Any]:
         """Return the pixels that are looked at, not binned yet; a view."""
-        return frames[:, self.y.within(frames.shape[1]), self.x.within(frames.shape[2])]
+        y, x = self._pixels(frames.shape[1:])
+        return frames[:, y, x]
+
+    def _pixels(self, shape: tuple[int, ...]) -> tuple[slice, slice]:
+        """Return the rows and columns that are looked at. Raises InvalidData when there are no such."""
+        return self.y.within(shape[0], "--roi, rows"), self.x.within(shape[1], "--roi, columns")
 
     def binned(self, block: FrameBlock) -> FrameBlock:
         """Return frames that have been cropped, binned; which were saturated can only be seen before."""

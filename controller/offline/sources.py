@@ -112,7 +112,7 @@ def stack_source(
         spec = replace(_stack_spec(frames, scale, selection), exact=exact)
         blocks = _stack_blocks(frames, spec.period_s, selection)
         opened = _part(source, spec, selection, len(frames), blocks)
-        yield replace(opened, remark=_remark(frames, scale))
+        yield replace(opened, remark=_remark(frames, scale, spec))
 
 
 def _part(title: str, spec: EcmSpec, selection: Selection, n: int, blocks: Iterator[FrameBlock]) -> Source:
@@ -143,8 +143,7 @@ def _given(spec: EcmSpec, selection: Selection) -> Result:
 
 def _stack_spec(frames: Frames, scale: StackScale, selection: Selection) -> EcmSpec:
     """Return the specification of the part of the stack that is analysed."""
-    period_s = _needed(scale.period_s or frames.period_s, '--period "2 s"')
-    pixel_nm = _needed(scale.pixel_nm or frames.pixel_nm, '--pixel "0.165 nm"')
+    period_s, pixel_nm = _scales(scale.period_s or frames.period_s, scale.pixel_nm or frames.pixel_nm)
     whole = EcmSpec(
         shape=frames.shape[1:],
         period_s=period_s,
@@ -160,24 +159,43 @@ def _stack_spec(frames: Frames, scale: StackScale, selection: Selection) -> EcmS
     if scale.aperture_per_nm is not None:
         _check_speckles(part)
         return part
-    some = next(_stack_blocks(frames, period_s, selection)).frames[:FRAMES_TO_MEASURE_SPECKLES]
-    return replace(part, aperture_per_nm=aperture_from_speckles(some, part.pixel_nm))
+    return replace(part, aperture_per_nm=_measured_aperture(part, _stack_blocks(frames, period_s, selection)))
 
 
-def _needed(value: float | None, option: str) -> float:
-    if value is None:
-        raise RunError(f"the stack does not say how it was taken: give {option}", ExitCode.USAGE)
-    return value
+def _measured_aperture(part: EcmSpec, blocks: Iterator[FrameBlock]) -> float:
+    """Return the aperture from the speckles of the first frames that follow each other, in 1/nm."""
+    some = next((block.frames for block in blocks if len(block) > 1), None)
+    if some is None:
+        raise InvalidData(
+            "no two of the frames used follow each other, so speckles cannot be measured; give --aperture"
+        )
+    return aperture_from_speckles(some[:FRAMES_TO_MEASURE_SPECKLES], part.pixel_nm)
 
 
-def _remark(frames: Frames, scale: StackScale) -> str:
-    """Say which numbers the file was believed for."""
+def _scales(period_s: float | None, pixel_nm: float | None) -> tuple[float, float]:
+    """Return both scales, or name all that are missing at once. Raises RunError."""
+    if period_s is not None and pixel_nm is not None:
+        return period_s, pixel_nm
+    missing = [
+        option
+        for option, value in (('--period "2 s"', period_s), ('--pixel "0.165 nm"', pixel_nm))
+        if value is None
+    ]
+    message = f"the stack does not say how it was taken: give {' '.join(missing)}, with your numbers"
+    raise RunError(message, ExitCode.USAGE)
+
+
+def _remark(frames: Frames, scale: StackScale, spec: EcmSpec) -> str:
+    """Say which numbers were not given, and where they come from."""
     found = []
     if scale.period_s is None:
         found.append(f"period {frames.period_s:g} s")
     if scale.pixel_nm is None:
         found.append(f"pixel {frames.pixel_nm:g} nm")
-    return f"{' and '.join(found)} from the file" if found else ""
+    remarks = [f"{' and '.join(found)} from the file"] if found else []
+    if scale.aperture_per_nm is None:
+        remarks.append(f"aperture {spec.aperture_per_nm:.3g} 1/nm from the speckles")
+    return "; ".join(remarks)
 
 
 def _check_speckles(spec: EcmSpec) -> None:
@@ -193,7 +211,7 @@ def _check_speckles(spec: EcmSpec) -> None:
 
 def _stack_blocks(frames: Frames, period_s: float, selection: Selection) -> Iterator[FrameBlock]:
     """Yield the frames that take part; slots count from the first of them."""
-    begin = selection.frames.within(len(frames)).start
+    begin = selection.span_of_frames(len(frames)).start
     for rows, pixels in _ahead(_read_runs(frames, selection)):
         yield selection.binned(uniform_block(pixels, period_s, rows.start - begin))
 
@@ -202,7 +220,7 @@ def _read_runs(frames: Frames, selection: Selection) -> Iterator[tuple[slice, np
     """Read the frames that take part, a few at a time."""
     used = selection.used(len(frames))
     most = min(BLOCK_FRAMES, max(1, BLOCK_BYTES // frames.frame_bytes))
-    begin = selection.frames.within(len(frames)).start
+    begin = selection.span_of_frames(len(frames)).start
     for first in range(begin, len(frames), most):
         flags = used[first : first + most]
         edges = np.flatnonzero(np.diff(flags, prepend=False, append=False)) + first

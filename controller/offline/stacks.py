@@ -20,6 +20,9 @@ HDF5_SUFFIXES = (".h5", ".hdf5", ".nxs")
 TIFF_SUFFIXES = (".tif", ".tiff")
 SEPARATOR = "::"
 
+MOST_NAMED = 5
+"""Datasets that a message names."""
+
 
 @contextmanager
 def open_stack(source: str) -> Iterator[Any]:
@@ -108,7 +111,13 @@ def _opener(path: Path, dataset: str) -> Any:
 
 @contextmanager
 def _npy(path: Path) -> Iterator[Any]:
-    mapped = np.load(path, mmap_mode="r", allow_pickle=False)
+    try:
+        mapped = np.load(path, mmap_mode="r", allow_pickle=False)
+    except ValueError as error:
+        if "pickle" not in str(error):
+            raise
+        message = f"{path} cannot be read: no plain array of numbers in it; numpy.save writes one"
+        raise BadStack(message) from None
     plain = isinstance(mapped, np.memmap) and mapped.flags.c_contiguous and mapped.ndim == 3
     yield _NpyStack(path, mapped) if plain else mapped
 
@@ -177,14 +186,14 @@ class _TiffStack:
 def _hdf5(path: Path, dataset: str) -> Iterator[Any]:
     with h5py.File(path, "r") as file:
         if not dataset:
-            raise BadStack(f"{path}: say which dataset, e.g. {path}{SEPARATOR}{_example(file)}")
+            raise BadStack(f"{path}: say which dataset has the frames; {_stacks_in(path, file)}")
         if dataset not in file or not isinstance(file[dataset], h5py.Dataset):
-            raise BadStack(f"{path}: no dataset {dataset!r}; stacks in it: {_example(file)}")
+            raise BadStack(f"{path}: no dataset {dataset!r}; {_stacks_in(path, file)}")
         yield file[dataset]
 
 
-def _example(file: h5py.File) -> str:
-    """Return the names of the datasets that could be meant."""
+def _stacks_in(path: Path, file: h5py.File) -> str:
+    """Name the datasets that could be meant, as they would have to be given."""
     found: list[str] = []
 
     def visit(name: str, item: Any) -> None:
@@ -192,7 +201,10 @@ def _example(file: h5py.File) -> str:
             found.append(name)
 
     file.visititems(visit)
-    return " ".join(found[:5]) or "(none has three dimensions)"
+    if not found:
+        return "none in it has three dimensions"
+    more = f" and {len(found) - MOST_NAMED} more" if len(found) > MOST_NAMED else ""
+    return f"in it: {', '.join(f'{path}{SEPARATOR}{name}' for name in found[:MOST_NAMED])}{more}"
 
 
 def _check(source: str, frames: Any) -> None:

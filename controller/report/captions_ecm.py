@@ -12,9 +12,10 @@ from annealscope.controller.report.summary import Fit, HoldSummary
 from annealscope.controller.report.summary_ecm import AgeSeries, DurationSeries, MapStatistics
 
 ERRORS = {
-    "jackknife": "± is the jackknife error over the image: parts of it are left out in turn.",
-    "error scale": "± is the error that so many speckles and relaxation times have; the image is too small "
-    "to leave parts of it out.",
+    "jackknife": "± is a standard error by the jackknife: the fit is repeated with parts of the image left "
+    "out in turn.",
+    "error scale": "± is the standard error expected of so many speckles and relaxation times; the image is "
+    "too small, or its contrast too low, to leave parts of it out.",
     "": "± is the statistical uncertainty from the number of speckles and relaxation times, not the error "
     "of the fit.",
 }
@@ -32,10 +33,11 @@ VERDICTS = {
 def g2(hold: HoldSummary) -> str:
     """Return the caption of the correlation functions: the number to believe, and why the other differs."""
     return " ".join([
-        "Correlation functions with their fits; below, data minus fit. The number to believe is the "
-        "corrected one: the ratio curve fitted with a model of the finite record. The plain per-pixel curve "
-        "is the published estimator; its normalisation over a finite record makes it read short and too "
-        "steep, which its statistical error does not contain.",
+        "Correlation of the image with itself against the time between frames, with fits of a stretched "
+        "exponential; below, data minus fit. The number to believe is the corrected one: its model knows "
+        "that the means which normalise a pixel come from the same finite record. The plain fit of the "
+        "per-pixel curve, as in publications, does not know it: its time is too short and its exponent too "
+        "large, which its statistical error does not contain.",
         *_why(hold),
         *_error(hold.fits.get("corrected")),
         "Neighbouring lags are correlated, they come from the same frames: long runs of residuals of one "
@@ -50,7 +52,7 @@ def _why(hold: HoldSummary) -> Iterable[str]:
         return
     yield (
         f"Here: {pm(corrected.tau_s, corrected.sigma_tau_s, 's')} against {pm(plain.tau_s, unit='s')}. In a "
-        f"record of {hold.duration_s / corrected.tau_s:.1f} τ the bias alone turns the corrected values into "
+        f"record of {hold.duration_s / corrected.tau_s:.1f} τ the bias alone turns the corrected time into "
         f"{pm(hold.expected.tau_s, unit='s')}: {share_of_bias(*parts)}."
     )
 
@@ -63,7 +65,7 @@ def share_of_bias(apart_s: float, bias_s: float) -> str:
         return f"all of the {pm(apart_s, unit='s')} between them"
     return (
         f"{percent(bias_s / apart_s)} of the {pm(apart_s, unit='s')} between them; the rest is chance, and "
-        "that a mean of quotients is taken"
+        "a smaller bias of averaging quotients over the pixels"
     )
 
 
@@ -75,11 +77,12 @@ def _error(fit: Fit | None) -> Iterable[str]:
 def durations(hold: HoldSummary) -> str:
     """Return the caption of tau against the length of the record."""
     text = (
-        "The same record, cut off after growing lengths. Circles: the per-pixel estimator rises, because "
-        "its bias, about τ over the length, wears off. That rise is the estimator's; a glass in a steady "
-        "state has it too. Line: what the bias alone makes of the corrected values of the whole record. The "
-        "corrected and the two-time times do not have it; where they rise, the glass ages. They are given "
-        "from five relaxation times on."
+        "Relaxation times from the same record, cut off after growing lengths. Circles: the per-pixel times "
+        "rise, because their bias, of the order of τ over the length, wears off. That rise is the "
+        "estimator's; a glass in a steady state has it too. Line: what the bias alone makes of the corrected "
+        "values of the whole record; circles that follow it need no other reason. The corrected and the "
+        "two-time times do not have the bias: if they rise by more than their errors, the glass changes. "
+        "They are given from five relaxation times on."
     )
     if hold.durations is None:
         return text
@@ -93,6 +96,7 @@ def _asymptote(data: DurationSeries) -> str:
     if not np.isfinite(data.tau_asym_s):
         return f"The circles have no asymptote{f': {data.why}' if data.why else ''}."
     law, value = LAWS.get(data.law, data.law), pm(data.tau_asym_s, data.sigma_tau_asym_s, "s")
+    by = " by the jackknife" if np.isfinite(data.sigma_tau_asym_s) else ""
     others = [
         f"{LAWS[name]} {pm(tau_s, unit='s')}"
         for name, tau_s in data.other_laws_s.items()
@@ -100,7 +104,10 @@ def _asymptote(data: DurationSeries) -> str:
     ]
     # Laws of equal right lead to different ends: the reader sees how far apart they are.
     apart = f"; other laws lead elsewhere ({', '.join(others)})" if others else ""
-    return f"Dashed: {law} asymptote of the circles, {value} by the jackknife{apart}."
+    return (
+        f"Dashed: {law} asymptote of the circles, {value}{by}{apart}. The corrected time of the whole record "
+        "needs no such law."
+    )
 
 
 def age(hold: HoldSummary) -> str:
@@ -110,12 +117,12 @@ def age(hold: HoldSummary) -> str:
         "When the temperature had settled is not known: times count from the first frame."
     )  # fmt: skip
     text = (
-        "Relaxation time at different ages, from the two-time correlation around each, with the amplitude "
-        f"and exponent of the whole record. {begin}"
+        "Relaxation time at different ages, from the two-time correlation around each, with one amplitude, "
+        f"exponent and baseline for all of them. {begin}"
     )
     if hold.aging is None:
         return text
-    return f"{text} {verdict(hold.aging)}{_jumps(hold.aging)} Below, the longest lag that is used at an age."
+    return f"{text} {verdict(hold.aging)}{_jumps(hold.aging)} Below, the longest lag time used at each age."
 
 
 def verdict(data: AgeSeries) -> str:
@@ -144,12 +151,12 @@ def tau_map(hold: HoldSummary) -> str:
     )
     if found and found.patches:
         text += (
-            "Middle: the mean curve of squares of pixels, fitted with the length of the record in the "
-            "model, so without its bias, on the same scale. "
+            "Middle: the mean curves of squares of pixels, fitted with the length of the record in the "
+            "model and so without bias, on the same scale. "
         )
     text += (
-        "Histogram: the unflagged pixels. A pixel sees few events: even a perfectly uniform glass shows a "
-        "broad, log-normal distribution whose median lies below the true value and that of the image. "
+        "Histogram: the pixels with a valid fit. A pixel sees few events: even a perfectly uniform glass "
+        "shows a broad, log-normal distribution; its median lies below the true value and that of the image. "
     )
     return text + " ".join(_spread(found.statistics if found else None))
 
@@ -160,9 +167,9 @@ def _spread(data: MapStatistics | None) -> Iterable[str]:
         yield "There is no map of a uniform glass beside it, so no heterogeneity can be read off."
         return
     yield (
-        f"Line: a uniform glass with the corrected values, simulated with the same frames, contrast and "
-        f"noise ({data.null_series:.0f} pixels). σ(ln τ) is {data.sigma_ln_tau:.3f} measured and "
-        f"{data.null_sigma_ln_tau:.3f} uniform: {_heterogeneity(data)}."
+        "Line: a uniform glass with the corrected values, simulated at the same times with the same contrast "
+        f"and noise ({data.null_series:.0f} pixels). The standard deviation over the pixels, σ(ln τ), is "
+        f"{data.sigma_ln_tau:.3f} measured and {data.null_sigma_ln_tau:.3f} uniform: {_heterogeneity(data)}."
     )
     if np.isfinite(data.slow_domains):
         yield _domains(data)
@@ -172,7 +179,8 @@ def _heterogeneity(data: MapStatistics) -> str:
     if data.verdict == "heterogeneous":
         sigma_het = pm(data.sigma_het, data.sigma_sigma_het)
         return (
-            f"the specimen itself spreads, by σ_het = {sigma_het} at least (from the difference of squares)"
+            f"the glass itself spreads, by σ_het = {sigma_het} (root of the difference of the squares) or "
+            "more, as a speckle mixes what lies within it"
         )
     if not np.isfinite(data.most_het):
         return "the image is too small to say how sure the difference is, so no heterogeneity can be claimed"
@@ -192,6 +200,6 @@ def _domains(data: MapStatistics) -> str:
     )
     return (
         f"Slow domains (connected pixels above twice the time of the image): {number}{size}. Of all pixels "
-        f"{percent(data.above_fraction)} are above it; in the uniform glass, by chance, "
+        f"{percent(data.above_fraction)} are slower than that; in the uniform glass, by chance, "
         f"{percent(data.null_above_fraction)}."
     )

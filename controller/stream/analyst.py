@@ -13,6 +13,7 @@ from typing import Any
 
 import zmq
 
+from annealscope.analysis.compiling import when_compiling
 from annealscope.analysis.drift_watch import DriftWatch
 from annealscope.analysis.ecm import EcmAnalysis, EcmLive
 from annealscope.analysis.fem import FemLive
@@ -129,6 +130,10 @@ class Analyst:
     def serve(self) -> None:
         """Answer until the parent is gone."""
         self._tell(Hello(role="analyst", pid=os.getpid()))
+        with when_compiling(lambda: self._tell_compiling(self._session)):
+            self._serve()
+
+    def _serve(self) -> None:
         while self._parent.alive:
             ready = dict(self._poller.poll(IDLE_MS))
             if self._control in ready:
@@ -198,12 +203,18 @@ class Analyst:
             return
         self._session = None
         session.close()
+        hold = session.opening.hold
         try:
-            header, arrays = wire.results_to_parts(session.analysis.result(), session.opening.hold)
+            with when_compiling(lambda: self._tell_compiling(session)):
+                header, arrays = wire.results_to_parts(session.analysis.result(), hold)
         except InvalidData as error:
-            self._tell(NoResults(hold=session.opening.hold, why=str(error)))
+            self._tell(NoResults(hold=hold, why=str(error)))
             return
         wire.send(self._control, header, *arrays)
+
+    def _tell_compiling(self, session: HoldSession | None) -> None:
+        if session is not None:
+            self._tell(Live(hold=session.opening.hold, frames=session.rows, compiling=True))
 
     def _complain(self, message: str) -> None:
         self._tell(Trouble(role="analyst", message=message, fatal=False))

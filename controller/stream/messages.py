@@ -204,12 +204,14 @@ class Live(Message):
     kind: Literal["live"] = "live"
     hold: int
     frames: int
-    tau_s: float | None
-    beta: float | None
-    sigma_tau_s: float | None
+    tau_s: float | None = None
+    beta: float | None = None
+    sigma_tau_s: float | None = None
     V_max: float | None = None
     """Of patterns: the normalised variance at the first peak."""
     sigma_V_max: float | None = None
+    compiling: bool = False
+    """Kernels are compiled at this moment, as happens once on a machine: nothing else comes meanwhile."""
 
 
 class ArrayPart(Message):
