@@ -132,6 +132,8 @@ def aging(
     cuts = _cut(two_time.value, t_s, t_age_s, bin_s, duration_s)
     curves = cuts.curves(two_time.value)
     decay = _Decay(fit, fit.amplitude, bin_s, two_time.bin_slots).scaled_to(curves, cuts.pairs)
+    if not 0.0 < decay.amplitude < np.inf:
+        return _unknown(t_age_s)
     ln_tau = decay.ln_tau(curves)
     without = np.array([decay.ln_tau(cuts.curves(part.value)) for part in left_out]).reshape(-1, ages)
     known, age = np.isfinite(ln_tau), t_age_s / duration_s
@@ -221,7 +223,7 @@ class _Decay:
     def scaled_to(self, y: FloatArray, pairs: Integers) -> "_Decay":
         """Return the decay with the amplitude of these curves together; arrays as of `_Cuts`."""
         shape, _ = self._at(np.log([self.fit.tau_s]), y.shape[1])
-        with np.errstate(invalid="ignore"):
+        with np.errstate(divide="ignore", invalid="ignore"):
             amplitude = np.nansum(pairs * shape * (y - self.fit.baseline)) / np.sum(pairs * shape**2)
         return replace(self, amplitude=float(amplitude))
 
@@ -233,8 +235,8 @@ class _Decay:
         for _ in range(_MOST_STEPS):
             decay, by_ln_tau = self._at(ln_tau, y.shape[1])
             by_ln_tau *= used
-            with np.errstate(invalid="ignore"):
-                step = np.sum(by_ln_tau * (shape - decay), axis=1) / np.sum(by_ln_tau**2, axis=1)
+            norm = np.sum(by_ln_tau**2, axis=1)
+            step = np.sum(by_ln_tau * (shape - decay), axis=1) / np.where(norm > 0.0, norm, np.nan)
             step = np.clip(step, -_LARGEST_STEP, _LARGEST_STEP)
             ln_tau = ln_tau + step
             if not np.any(np.abs(step) > _STEP_TOLERANCE):

@@ -9,8 +9,15 @@ from scipy import ndimage
 
 from annealscope.analysis.peaks import FIRST_WINDOW, SECOND_WINDOW
 from annealscope.analysis.ring_fit import RingsFound, find_rings, look_at_rings
-from annealscope.analysis.rings import ROBUST_SIGMA, Annuli, Geometry
-from annealscope.analysis.values import FloatArray, FrameBlock, InvalidData, Result, Results
+from annealscope.analysis.rings import Annuli, Geometry
+from annealscope.analysis.values import (
+    ROBUST_SIGMA,
+    FloatArray,
+    FrameBlock,
+    InvalidData,
+    Result,
+    Results,
+)
 
 SECTORS = 24
 """Parts of a ring whose scatter gives the error of its mean."""

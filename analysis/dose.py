@@ -29,6 +29,14 @@ class Agreement:
     bic: float
     """``chi2 + parameters ln n``: a law is the better supported, the smaller it is."""
 
+    @property
+    def excess(self) -> float:
+        """What squares of errors are multiplied with: chi2 per degree of freedom where that is above 1.
+
+        The times differ by more than their errors say, as places of a specimen do.
+        """
+        return max(self.chi2 / self.dof, 1.0) if self.dof > 0 else 1.0
+
 
 @dataclass(frozen=True)
 class AdditiveRates:
@@ -95,6 +103,8 @@ def additive_rates(
         nan = float("nan")
         return AdditiveRates(nan, nan, nan, nan, nan, nan, nan, _agreement(np.empty(0), 2), _too_few(phi))
     rates, covariance, residuals = _rates_at_ends(phi, ln_tau, sigma)
+    agreement = _agreement(residuals, 2)
+    covariance = covariance * agreement.excess
     rate_0, sigma_0 = _sum(np.array([phi.max(), -phi.min()]) / np.ptp(phi), rates, covariance)
     b, sigma_b = _sum(np.array([-1.0, 1.0]) / np.ptp(phi), rates, covariance)
     least = rate_0 + CLEARLY_POSITIVE * sigma_0
@@ -109,7 +119,7 @@ def additive_rates(
         b_nm2=b,
         sigma_b_nm2=sigma_b,
         lower_bound_s=bound_s,
-        agreement=_agreement(residuals, 2),
+        agreement=agreement,
         why="" if clear else _not_clear(rate_0, sigma_0, bound_s),
     )
 
@@ -126,12 +136,13 @@ def power_law(phi_per_nm2_s: npt.ArrayLike, tau_s: npt.ArrayLike, sigma_tau_s: n
     middle = np.log(phi).mean()
     ln_phi = np.log(phi) - middle
     (slope, start), covariance = np.polyfit(ln_phi, ln_tau, 1, w=1.0 / sigma, cov="unscaled")
+    agreement = _agreement((ln_tau - start - slope * ln_phi) / sigma, 2)
     return PowerLaw(
         power=float(slope),
-        sigma_power=float(np.sqrt(covariance[0, 0])),
+        sigma_power=float(np.sqrt(covariance[0, 0] * agreement.excess)),
         tau_ref_s=float(np.exp(start)),
         phi_ref_per_nm2_s=float(np.exp(middle)),
-        agreement=_agreement((ln_tau - start - slope * ln_phi) / sigma, 2),
+        agreement=agreement,
     )
 
 

@@ -1,6 +1,7 @@
 """The relaxation time against the duration of the record it is seen in (docs/methods/duration.md)."""
 
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from itertools import pairwise
 from typing import Any
@@ -38,7 +39,7 @@ class Prefix:
     """Of these slots only."""
 
     found: dict[str, Estimate]
-    """By estimator; empty when the part is too short for a fit."""
+    """By estimator."""
 
     @property
     def T_s(self) -> float:
@@ -59,11 +60,8 @@ class _Course:
 
 
 def fitted_prefix(totals: BlockTotals, time: Timeline, spec: EcmSpec) -> Prefix:
-    """Fit the beginning of a record; one that is too short has no estimates."""
-    try:
-        return Prefix(totals, time, estimates(totals, time, spec))
-    except InvalidData:
-        return Prefix(totals, time, {})
+    """Fit the beginning of a record; a fit that it is too short for is flagged."""
+    return Prefix(totals, time, estimates(totals, time, spec))
 
 
 def duration_results(prefixes: Sequence[Prefix], fit: FitSpec) -> Results:
@@ -142,7 +140,7 @@ def _expected(prefixes: Sequence[Prefix], believed: Estimate | None, fit: FitSpe
     tau_s, beta = np.full((2, len(prefixes)), np.nan)
     if believed and believed.fit.usable:
         for k, prefix in enumerate(prefixes):
-            if prefix.found:
+            with suppress(InvalidData):  # too short
                 tau_s[k], beta[k] = _plain_fit_of(prefix, believed.fit.tau_s, believed.fit.beta, fit)
     return {"duration/expected_tau_s": Result(tau_s, "s"), "duration/expected_beta": Result(beta)}
 

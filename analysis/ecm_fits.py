@@ -4,6 +4,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from annealscope.analysis.averages import BlockTotals
 from annealscope.analysis.ecm_rows import Timeline
@@ -12,13 +13,12 @@ from annealscope.analysis.fit_spec import FitFlag, FitSpec
 from annealscope.analysis.jackknife import LEAST_BLOCKS, left_out_error
 from annealscope.analysis.kww import BETA_STEPS, KwwFit, fit_each, fit_each_finite, fit_kww, fit_kww_finite
 from annealscope.analysis.kww_batch import CurveFits
+from annealscope.analysis.map_curves import ROUNDING
 from annealscope.analysis.precision import Model
-from annealscope.analysis.values import FloatArray, Result, Results
+from annealscope.analysis.slots import Integers
+from annealscope.analysis.values import FloatArray, InvalidData, Result, Results
 
 ESTIMATORS = ("pixel", "ratio", "roi", "ttcf")
-
-ROUNDING = 1e-6
-"""Of g2 - 1 in single precision: a curve that nowhere exceeds it has no contrast, and no fit."""
 
 
 @dataclass(frozen=True)
@@ -87,7 +87,10 @@ def fit_results(found: dict[str, Estimate]) -> Results:
 def _corrected(
     totals: BlockTotals, ratio: FloatArray, without: FloatArray, time: Timeline, spec: EcmSpec
 ) -> Estimate:
-    fit = corrected_fit(totals, ratio, time, spec)
+    try:
+        fit = corrected_fit(totals, ratio, time, spec)
+    except InvalidData:  # too few lags
+        fit = _no_fit("finite", "half")
     if not _worth_leaving_out(fit, without):
         return _without_errors(fit, len(without))
     lag_s = totals.lag_slots * time.spacing_s
@@ -98,14 +101,31 @@ def _plain(
     totals: BlockTotals, g2: FloatArray, without: FloatArray, time: Timeline, spec: EcmSpec, name: str
 ) -> Estimate:
     chosen = _plain_spec(spec.fit, name)
-    if np.abs(g2 - 1).max() < ROUNDING:
-        model: Model = "kww+baseline" if chosen.free_baseline else "kww"
-        return _without_errors(_no_fit(model, chosen.range), len(without))
     lag_s, duration_s = totals.lag_slots * time.spacing_s, time.n_slots * time.spacing_s
-    fit = fit_kww(lag_s, g2 - 1, totals.pairs, spec=chosen, duration_s=duration_s, n_speckles=spec.n_speckles)
+    fit = _plain_fit(lag_s, g2 - 1, totals.pairs, chosen, duration_s, spec.n_speckles)
     if not _worth_leaving_out(fit, without):
         return _without_errors(fit, len(without))
     return _estimate(fit, fit_each(lag_s, without - 1, totals.pairs, spec=chosen, duration_s=duration_s))
+
+
+def _plain_fit(
+    lag_s: npt.NDArray[np.floating],
+    y: FloatArray,
+    pairs: Integers,
+    spec: FitSpec,
+    duration_s: float,
+    n_speckles: float,
+) -> KwwFit:
+    no_fit = _no_fit("kww+baseline" if spec.free_baseline else "kww", spec.range)
+    if np.abs(y).max() < ROUNDING:
+        return no_fit
+    try:
+        fit = fit_kww(lag_s, y, pairs, spec=spec, duration_s=duration_s, n_speckles=n_speckles)
+    except InvalidData:  # too few lags
+        return no_fit
+    # A record that outgrew its plan: the lags do not show where the decay ends, and the baseline begins.
+    blind = spec.free_baseline and lag_s[-1] < fit.tau_s
+    return replace(fit, flags=fit.flags | FitFlag.TOO_SLOW) if blind else fit
 
 
 def _plain_spec(fit: FitSpec, name: str) -> FitSpec:

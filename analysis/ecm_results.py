@@ -14,11 +14,11 @@ from annealscope.analysis.ecm_fits import ESTIMATORS, estimates, fit_results
 from annealscope.analysis.ecm_maps import map_results
 from annealscope.analysis.ecm_rows import STEADY_BEAM, FrameState, Rows, Timeline, beam_spread, timeline
 from annealscope.analysis.ecm_spec import EcmSpec
-from annealscope.analysis.jackknife import block_labels
+from annealscope.analysis.jackknife import LEAST_BLOCKS, block_labels
+from annealscope.analysis.kww import KwwFit
 from annealscope.analysis.multitau import LagSums
 from annealscope.analysis.speckle_size import FWHM_TIMES_APERTURE
 from annealscope.analysis.twotime import TwoTime
-from annealscope.analysis.twotime_map import TwoTimeMap
 from annealscope.analysis.values import FloatArray, InvalidData, Result, Results
 
 FWHM_IN_BLOCK = 3
@@ -57,14 +57,14 @@ def ecm_results(record: Record) -> Results:
     totals = block_totals(record.sums, labels)
     found = estimates(totals, time, spec)
     results = _curves(record, time, totals.g2()) | fit_results(found)
-    two_time = record.two_time.result()
-    results |= _two_time(two_time, time, spec)
-    results |= age_results(two_time, record.two_time.without_blocks(labels), time, found["ttcf"].fit)
+    with suppress(InvalidData):  # shorter than a bin: no map of times
+        results |= _two_time(record.two_time, labels, time, spec, found["ttcf"].fit)
     whole = Prefix(totals, time, found)
     results |= duration_results([*_beginnings(record), whole], spec.fit)
     results |= _frames(record, found["corrected"].fit.amplitude)
     if spec.map:
-        results |= map_results(spec, record.rows, time, record.sums, found["corrected"].fit, labels)
+        with suppress(InvalidData):  # segments of a few slots: too few lags for any fit
+            results |= map_results(spec, record.rows, time, record.sums, found["corrected"].fit, labels)
     return results
 
 
@@ -101,8 +101,12 @@ def _curves(record: Record, time: Timeline, averages: dict[str, FloatArray]) -> 
     return results
 
 
-def _two_time(two_time: TwoTimeMap, time: Timeline, spec: EcmSpec) -> Results:
-    return {
+def _two_time(
+    correlator: TwoTime, labels: npt.NDArray[np.int64], time: Timeline, spec: EcmSpec, fit: KwwFit
+) -> Results:
+    two_time = correlator.result()
+    left_out = correlator.without_blocks(labels) if labels.max() + 1 >= LEAST_BLOCKS else ()
+    return age_results(two_time, left_out, time, fit) | {
         "ttcf": Result(None, attrs={"signal": "value", "axes": ["t", "t"], "spatial_bin_px": spec.coarse}),
         "ttcf/value": Result(two_time.value),
         "ttcf/t": Result(time.t_s(two_time.segment, two_time.t_slots), "s"),

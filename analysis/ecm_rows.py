@@ -41,6 +41,12 @@ class FrameState(IntEnum):
     """The pixels of the frame before it once more: the camera delivered them twice."""
 
 
+LONGEST_GAP = 4
+"""Gaps between segments that are longer, in durations of the record, count as this long ..."""
+
+LEAST_GAP_CUT = 10_000
+"""... but never as less than so many slots, which cost nothing."""
+
 STEADY_BEAM = 0.03
 """Largest standard deviation of the frame means, relative to their mean, of a beam that counts as steady."""
 
@@ -97,12 +103,19 @@ class Timeline:
 
     @property
     def starts(self) -> npt.NDArray[np.int64]:
-        """First slot of each segment on one grid from the start of the record, shape (K,); none overlap."""
+        """First slot of each segment on one grid from the start of the record, shape (K,); none overlap.
+
+        A gap counts as at most `LONGEST_GAP` times the record: nothing is left of a correlation then, and
+        what is computed over the grid stays small.
+        """
         starts: npt.NDArray[np.int64] = np.rint((self.t_first_s - self.t_first_s[0]) / self.spacing_s).astype(
             np.int64
         )
+        longest = max(LONGEST_GAP * self.n_slots, LEAST_GAP_CUT)
         for k in range(1, len(starts)):
-            starts[k] = max(starts[k], starts[k - 1] + self.slots[k - 1])
+            end = starts[k - 1] + self.slots[k - 1]
+            starts[k] = max(starts[k], end)
+            starts[k:] -= max(starts[k] - end - longest, 0)
         return starts
 
     def t_s(self, segment: npt.ArrayLike, slot: npt.ArrayLike) -> FloatArray:

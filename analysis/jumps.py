@@ -4,9 +4,9 @@ import numpy as np
 
 from annealscope.analysis.slots import Integers
 from annealscope.analysis.twotime_map import TwoTimeMap
-from annealscope.analysis.values import FloatArray
+from annealscope.analysis.values import ROBUST_SIGMA, FloatArray
 
-_OUTLIER = 5 * 1.4826
+_OUTLIER = 5 * ROBUST_SIGMA
 """Times the median absolute deviation: 5 standard deviations of a normal distribution."""
 
 _WINDOW = 10

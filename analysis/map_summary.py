@@ -9,10 +9,7 @@ from scipy.special import ndtr
 
 from annealscope.analysis.fit_spec import UNUSABLE, FitFlag
 from annealscope.analysis.jackknife import left_out_error
-from annealscope.analysis.values import FloatArray
-
-MAD_TO_SIGMA = 1.4826
-"""Median absolute deviation of a normal distribution to its standard deviation."""
+from annealscope.analysis.values import ROBUST_SIGMA, FloatArray
 
 BIN_DECADES = 0.05
 LEAST_PIXELS = 16
@@ -144,7 +141,7 @@ def _describe(ln_tau: FloatArray, flagged_fraction: float, independent: float) -
         median_tau_s=math.exp(median),
         geometric_mean_tau_s=math.exp(mean),
         sigma_ln_tau=sigma,
-        robust_sigma_ln_tau=float(MAD_TO_SIGMA * np.median(np.abs(ln_tau - median))),
+        robust_sigma_ln_tau=float(ROBUST_SIGMA * np.median(np.abs(ln_tau - median))),
         skew=float(np.mean(z**3)),
         ks_distance=_ks_distance(ndtr(z)),
         delta_bic=delta_bic,

@@ -19,7 +19,7 @@ from annealscope.analysis.map_curves import MapCurves, map_curves
 from annealscope.analysis.multitau import MultiTau
 from annealscope.analysis.slots import Integers
 from annealscope.analysis.speckle import intensity
-from annealscope.analysis.values import FloatArray
+from annealscope.analysis.values import ROBUST_SIGMA, FloatArray
 
 Fields = npt.NDArray[np.complex64]
 
@@ -166,7 +166,7 @@ def _speckle_power(lag_slots: Integers, spec: NullSpec) -> float:
 def _roughness(curves: MapCurves) -> float:
     """Scatter over the pixels of the second difference at the shortest lags, from its median deviation."""
     second = np.einsum("l,lyx->yx", _SECOND_DIFFERENCE, curves.y[:3])[curves.contrast]
-    return float(1.4826 * np.median(np.abs(second - np.median(second)))) if second.size else 0.0
+    return float(ROBUST_SIGMA * np.median(np.abs(second - np.median(second)))) if second.size else 0.0
 
 
 def _fields(spec: NullSpec, n_series: int, rng: np.random.Generator) -> Iterator[Fields]:

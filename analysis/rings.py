@@ -6,7 +6,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy import ndimage
 
-from annealscope.analysis.values import FloatArray
+from annealscope.analysis.values import ROBUST_SIGMA, FloatArray
 
 BoolArray = npt.NDArray[np.bool_]
 
@@ -21,8 +21,6 @@ DARK = 0.5
 
 GROW_PX = 3
 """What is added to a shadow on all sides: its edge moves with the pattern, and that is no variance."""
-
-ROBUST_SIGMA = 1.4826
 
 
 @dataclass(frozen=True)

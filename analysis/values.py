@@ -9,6 +9,9 @@ import numpy.typing as npt
 
 FloatArray = npt.NDArray[np.float64]
 
+ROBUST_SIGMA = 1.4826
+"""Standard deviation of a normal distribution, in median absolute deviations."""
+
 
 class InvalidData(ValueError):
     """Data that cannot be analysed: wrong shape, too short, not finite."""

@@ -48,7 +48,10 @@ def test_scipy_finds_the_same_numbers_and_errors():
     )
     sigma_a, sigma_b = np.sqrt(np.diag(covariance))
     assert (found.rate_0_per_s, found.b_nm2) == pytest.approx((a, b / 1e5), rel=1e-5)
-    assert (found.sigma_rate_0_per_s, found.sigma_b_nm2) == pytest.approx((sigma_a, sigma_b / 1e5), rel=1e-4)
+    wider = np.sqrt(found.agreement.chi2 / 2)  # the times differ by more than their errors say
+    assert wider > 1
+    expected = wider * sigma_a, wider * sigma_b / 1e5
+    assert (found.sigma_rate_0_per_s, found.sigma_b_nm2) == pytest.approx(expected, rel=1e-4)
 
 
 def test_scattering_times_find_the_truth_within_their_errors():

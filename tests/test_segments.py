@@ -10,7 +10,7 @@ from speckle_movie import FWHM_TIMES_RADIUS, speckle_movie
 
 from annealscope.analysis.drift import RESUME_FRAMES, DriftTracker
 from annealscope.analysis.ecm import EcmAnalysis, EcmSpec
-from annealscope.analysis.ecm_rows import FrameState
+from annealscope.analysis.ecm_rows import FrameState, Timeline
 from annealscope.analysis.geometry import CHANNELS, correlator_levels
 from annealscope.analysis.values import FrameBlock
 
@@ -254,3 +254,9 @@ def test_residual_drift_is_measured_in_every_segment(movie: np.ndarray) -> None:
     residual_px = results["drift/residual_nm"].values / PIXEL_NM
     assert np.isfinite(residual_px).all()
     assert np.abs(residual_px).max() < 0.2
+
+
+def test_a_gap_of_days_counts_as_four_records():
+    slots, first_s = np.array([3000, 500, 500]), np.array([0.0, 1e6, 1e6 + 2000.0])
+    time = Timeline(2.0, np.arange(3), slots, np.zeros(3, dtype=np.int64), first_s)
+    assert time.starts.tolist() == [0, 3000 + 4 * 4000, 3000 + 4 * 4000 + 1000]

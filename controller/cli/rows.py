@@ -200,6 +200,8 @@ def _of_frames(results: Results) -> Iterator[str]:
 
 def _of_age(results: Results) -> Iterator[str]:
     """Say whether tau changes during the record, and whether the image jumped."""
+    if "age" not in results:  # shorter than a bin of the two-time map
+        return
     age = results["age"].attrs
     if age["verdict"] in ("aging", "speeding_up"):
         change = pm(age["slope"], age["sigma_slope"])

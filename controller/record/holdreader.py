@@ -92,6 +92,11 @@ class _FileSource:
             self._file = h5py.File(path, "r")
             instrument = self._file["entry/instrument"]
             self.info = OpenHold.model_validate_json(instrument["open_hold"].asstr()[()])
+        except KeyError:
+            raise RecordError(
+                f"{path} is no hold of annealscope: it has no entry/instrument/open_hold; frames of another "
+                "program are analysed by the name of their dataset, FILE::DATASET"
+            ) from None
         except UNREADABLE as error:
             raise RecordError(f"{path} cannot be read as a hold file: {error}") from None
         self._detector = instrument["detector"]
