@@ -193,7 +193,7 @@ def _spectrum(n: int, tau_slots: float, beta: float) -> npt.NDArray[np.float32]:
     ring = scipy.fft.next_fast_len(2 * max(n, died))
     distance = np.minimum(np.arange(ring), ring - np.arange(ring))
     power = np.maximum(scipy.fft.fft(np.exp(-((distance / tau_slots) ** beta))).real, 0.0)
-    return np.sqrt(power / (2 * ring)).astype(np.float32)
+    return np.asarray(np.sqrt(power / (2 * ring)), dtype=np.float32)
 
 
 def _mixing(bin_px: int, aperture_per_px: float) -> Fields:
