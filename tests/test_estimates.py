@@ -70,7 +70,10 @@ SIDE, PIXEL_PER_NM = 160, 0.091
 PROGRAM = pattern_memory_bytes((0, 0))
 
 
-@pytest.mark.parametrize("grid", [(10, 10), (24, 4), (3, 12)])
+@pytest.mark.parametrize(
+    "grid",
+    [(10, 10), pytest.param((24, 4), marks=pytest.mark.slow), pytest.param((3, 12), marks=pytest.mark.slow)],
+)
 def test_a_grid_fits_into_the_memory_that_is_told(grid):
     spec = FemSpec((SIDE, SIDE), PIXEL_PER_NM, 0.91, grid, 5.0, gain_counts_per_e=10.0, offset_counts=100.0)
     frames = patterns_of_a_glass(spec.positions, SIDE, PIXEL_PER_NM)

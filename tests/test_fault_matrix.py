@@ -10,8 +10,8 @@ EVERY_TIME = {
     "analyst TERM": PHASES,
     "viewer STOP": PHASES,
     "controller STOP": PHASES,
-    "controller KILL": ("ramp", "first frames", "mid-acquisition", "closing"),
-    "heating controller KILL": ("ramp", "mid-acquisition"),
+    "controller KILL": ("ramp", "wait", "first frames", "mid-acquisition", "closing"),
+    "heating controller KILL": ("mid-acquisition",),
 }
 """What has most to lose, and what shares a run with others."""
 

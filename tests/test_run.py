@@ -199,14 +199,18 @@ def test_an_analyst_that_never_comes_back_costs_the_results_only(tmp_path):
         assert file["entry"].attrs["analysis"] == "complete"
 
 
-@pytest.mark.parametrize("frames", [40, 130, 310])
+SLOWER = [pytest.param(frames, marks=pytest.mark.slow) for frames in (130, 310)]
+
+
+@pytest.mark.parametrize("frames", [40, *SLOWER])
 def test_every_acknowledged_frame_survives_the_death_of_everything(tmp_path, frames):
     run, process = _start(tmp_path, 2000)
     _wait_for_frames(run, frames)
-    family = [process.pid, *(child.pid for child in psutil.Process(process.pid).children(recursive=True))]
-    for pid in family:
-        psutil.Process(pid).kill()
+    children = psutil.Process(process.pid).children(recursive=True)
+    for each in (process, *children):
+        each.kill()
     process.communicate(timeout=30)
+    psutil.wait_procs(children, timeout=30)  # until then they hold the lock of the hold file
     acknowledged = _records(run, "durable")[-1]["seq"] + 1
 
     hold = _hold(run)
