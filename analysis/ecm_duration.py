@@ -13,17 +13,14 @@ from annealscope.analysis.averages import BlockTotals
 from annealscope.analysis.duration import LAWS, Law, asymptote
 from annealscope.analysis.ecm_fits import Estimate, estimates
 from annealscope.analysis.ecm_rows import Timeline
-from annealscope.analysis.ecm_spec import EcmSpec
-from annealscope.analysis.fit_spec import FitFlag, FitSpec
+from annealscope.analysis.ecm_spec import DURATION_COLUMNS, EcmSpec
+from annealscope.analysis.fit_spec import FitSpec
 from annealscope.analysis.jackknife import left_out_error
-from annealscope.analysis.kww import finite_kww, fit_each
+from annealscope.analysis.kww import KwwFit, finite_kww, fit_each
 from annealscope.analysis.values import FloatArray, InvalidData, Result, Results
 
 LAW: Law = "hyp"
 """Of the asymptote; what the others say stands beside it."""
-
-PREFIXES = {"pixel": "", "corrected": "corrected_", "ttcf": "ttcf_"}
-"""What the names of an estimator's columns begin with."""
 
 LEAST_TIMES = 5.0
 """Relaxation times in a prefix from which on `corrected` and `ttcf` are unbiased."""
@@ -85,30 +82,27 @@ def duration_results(prefixes: Sequence[Prefix], fit: FitSpec) -> Results:
         return {}
     prefixes = [part for part, later in pairwise(prefixes) if part.T_s < later.T_s] + [prefixes[-1]]
     T_s = np.array([prefix.T_s for prefix in prefixes])
-    courses = {name: _course(prefixes, name) for name in PREFIXES}
-    believed = prefixes[-1].found.get("corrected")
-    least_T_s = LEAST_TIMES * believed.fit.tau_s if believed else np.nan
+    courses = {name: _course(prefixes, name) for name in DURATION_COLUMNS}
+    believed = prefixes[-1].found["corrected"].fit
     for name in ("corrected", "ttcf"):
-        courses[name] = _where(courses[name], T_s >= least_T_s)
+        courses[name] = _where(courses[name], T_s >= LEAST_TIMES * believed.tau_s)
     results = {"duration/T_s": Result(T_s, "s")}
     for name, course in courses.items():
-        results |= _columns(f"duration/{PREFIXES[name]}", course)
+        results |= _columns(f"duration/{DURATION_COLUMNS[name]}", course)
     results |= _expected(prefixes, believed, fit)
     return results | {"duration": Result(None, attrs=_attributes(T_s, courses["pixel"]))}
 
 
 def _course(prefixes: Sequence[Prefix], name: str) -> _Course:
-    found = [prefix.found.get(name) for prefix in prefixes]
-    n_blocks = max((len(estimate.tau_without_s) for estimate in found if estimate), default=0)
-    unknown = np.full(n_blocks, np.nan)
+    found = [prefix.found[name] for prefix in prefixes]
     course = _Course(
-        tau_s=np.array([estimate.fit.tau_s if estimate else np.nan for estimate in found]),
-        beta=np.array([estimate.fit.beta if estimate else np.nan for estimate in found]),
-        tau_without_s=np.array([e.tau_without_s if e else unknown for e in found]).T,
-        beta_without=np.array([e.beta_without if e else unknown for e in found]).T,
-        flags=np.array([e.fit.flags if e else FitFlag.NOT_CONVERGED for e in found], dtype=np.uint16),
+        tau_s=np.array([estimate.fit.tau_s for estimate in found]),
+        beta=np.array([estimate.fit.beta for estimate in found]),
+        tau_without_s=np.array([estimate.tau_without_s for estimate in found]).T,
+        beta_without=np.array([estimate.beta_without for estimate in found]).T,
+        flags=np.array([estimate.fit.flags for estimate in found], dtype=np.uint16),
     )
-    return _where(course, np.array([bool(estimate and estimate.fit.usable) for estimate in found]))
+    return _where(course, np.array([estimate.fit.usable for estimate in found]))
 
 
 def _where(course: _Course, good: npt.NDArray[np.bool_]) -> _Course:
@@ -132,29 +126,22 @@ def _columns(start: str, course: _Course) -> Results:
     }
 
 
-def _expected(prefixes: Sequence[Prefix], believed: Estimate | None, fit: FitSpec) -> Results:
+def _expected(prefixes: Sequence[Prefix], believed: KwwFit, fit: FitSpec) -> Results:
     """Return what a plain fit shows in each prefix when nothing but the duration changes.
 
     The decay is the one to believe of the whole record; the expectation is that of the `ratio` curve.
     """
     tau_s, beta = np.full((2, len(prefixes)), np.nan)
-    if believed and believed.fit.usable:
+    if believed.usable:
         for k, prefix in enumerate(prefixes):
             with suppress(InvalidData):  # too short
-                tau_s[k], beta[k] = _plain_fit_of(prefix, believed.fit.tau_s, believed.fit.beta, fit)
+                tau_s[k], beta[k] = _plain_fit_of(prefix, believed.tau_s, believed.beta, fit)
     return {"duration/expected_tau_s": Result(tau_s, "s"), "duration/expected_beta": Result(beta)}
 
 
 def _plain_fit_of(prefix: Prefix, tau_s: float, beta: float, fit: FitSpec) -> tuple[float, float]:
     time, totals = prefix.time, prefix.totals
-    curve = finite_kww(
-        totals.lag_slots,
-        tau_s,
-        beta,
-        spacing_s=time.spacing_s,
-        segments=time.slots.tolist(),
-        segment_starts=time.starts.tolist(),
-    )
+    curve = finite_kww(totals.lag_slots, tau_s, beta, **time.layout)
     lag_s = totals.lag_slots * time.spacing_s
     fits = fit_each(lag_s, curve[np.newaxis], totals.pairs, spec=fit, duration_s=prefix.T_s)
     return float(np.exp(fits.parameters[0, 1])), float(fits.parameters[0, 2])

@@ -8,7 +8,7 @@ import numpy.typing as npt
 
 from annealscope.analysis.averages import BlockTotals
 from annealscope.analysis.ecm_rows import Timeline
-from annealscope.analysis.ecm_spec import EcmSpec
+from annealscope.analysis.ecm_spec import ESTIMATORS, EcmSpec
 from annealscope.analysis.fit_spec import FitFlag, FitSpec
 from annealscope.analysis.jackknife import LEAST_BLOCKS, left_out_error
 from annealscope.analysis.kww import BETA_STEPS, KwwFit, fit_each, fit_each_finite, fit_kww, fit_kww_finite
@@ -17,8 +17,6 @@ from annealscope.analysis.map_curves import ROUNDING
 from annealscope.analysis.precision import Model
 from annealscope.analysis.slots import Integers
 from annealscope.analysis.values import FloatArray, InvalidData, Result, Results
-
-ESTIMATORS = ("pixel", "ratio", "roi", "ttcf")
 
 
 @dataclass(frozen=True)
@@ -76,7 +74,9 @@ def corrected_fit(totals: BlockTotals, ratio: FloatArray, time: Timeline, spec: 
     if np.abs(ratio - 1).max() < ROUNDING:
         return _no_fit("finite", "half")
     lag_s = totals.lag_slots * time.spacing_s
-    return fit_kww_finite(lag_s, ratio - 1, **_record(totals, time, spec), n_speckles=spec.n_speckles)
+    return fit_kww_finite(
+        lag_s, ratio - 1, **finite_record(totals.pairs, time, spec), n_speckles=spec.n_speckles
+    )
 
 
 def fit_results(found: dict[str, Estimate]) -> Results:
@@ -94,7 +94,7 @@ def _corrected(
     if not _worth_leaving_out(fit, without):
         return _without_errors(fit, len(without))
     lag_s = totals.lag_slots * time.spacing_s
-    return _estimate(fit, fit_each_finite(lag_s, without - 1, **_record(totals, time, spec)))
+    return _estimate(fit, fit_each_finite(lag_s, without - 1, **finite_record(totals.pairs, time, spec)))
 
 
 def _plain(
@@ -133,16 +133,10 @@ def _plain_spec(fit: FitSpec, name: str) -> FitSpec:
     return fit if name in ("pixel", "ratio") else replace(fit, range="quarter", free_baseline=True)
 
 
-def _record(totals: BlockTotals, time: Timeline, spec: EcmSpec) -> dict[str, Any]:
-    """Return what the finite-duration model must know."""
-    return {
-        "n_slots": time.n_slots,
-        "spacing_s": time.spacing_s,
-        "pairs": totals.pairs,
-        "spec": replace(spec.fit, range="half", free_baseline=False),
-        "segments": time.slots.tolist(),
-        "segment_starts": time.starts.tolist(),
-    }
+def finite_record(pairs: Integers, time: Timeline, spec: EcmSpec) -> dict[str, Any]:
+    """Return what a fit with the finite-duration model must know, see `fit_kww_finite`."""
+    fit = replace(spec.fit, range="half", free_baseline=False)
+    return {"n_slots": time.n_slots, "pairs": pairs, "spec": fit, **time.layout}
 
 
 def _worth_leaving_out(fit: KwwFit, without: FloatArray) -> bool:

@@ -7,6 +7,7 @@ import numpy as np
 import numpy.typing as npt
 
 from annealscope.analysis.domains import SLOW_FACTOR, SlowDomains, slow_domains
+from annealscope.analysis.ecm_fits import finite_record
 from annealscope.analysis.ecm_rows import FrameState, Rows, Timeline
 from annealscope.analysis.ecm_spec import EcmSpec
 from annealscope.analysis.fit_spec import FitFlag
@@ -214,12 +215,7 @@ def _patches(sums: LagSums, spec: EcmSpec, time: Timeline) -> Results:
         fit_maps_finite(
             sums.lag_slots * time.spacing_s,
             y,
-            n_slots=time.n_slots,
-            spacing_s=time.spacing_s,
-            pairs=sums.pairs,
-            spec=replace(spec.fit, range="half", free_baseline=False),
-            segments=time.slots.tolist(),
-            segment_starts=time.starts.tolist(),
+            **finite_record(sums.pairs, time, spec),
             mask=varies(y),
         )
     )

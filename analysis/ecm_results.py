@@ -10,14 +10,13 @@ import numpy.typing as npt
 from annealscope.analysis.averages import BlockTotals, block_totals
 from annealscope.analysis.ecm_age import age_results
 from annealscope.analysis.ecm_duration import Prefix, duration_results, fitted_prefix
-from annealscope.analysis.ecm_fits import ESTIMATORS, estimates, fit_results
+from annealscope.analysis.ecm_fits import estimates, fit_results
 from annealscope.analysis.ecm_maps import map_results
 from annealscope.analysis.ecm_rows import STEADY_BEAM, FrameState, Rows, Timeline, beam_spread, timeline
-from annealscope.analysis.ecm_spec import EcmSpec
+from annealscope.analysis.ecm_spec import ESTIMATORS, EcmSpec
 from annealscope.analysis.jackknife import LEAST_BLOCKS, block_labels
 from annealscope.analysis.kww import KwwFit
 from annealscope.analysis.multitau import LagSums
-from annealscope.analysis.speckle_size import FWHM_TIMES_APERTURE
 from annealscope.analysis.twotime import TwoTime
 from annealscope.analysis.values import FloatArray, InvalidData, Result, Results
 
@@ -70,8 +69,7 @@ def ecm_results(record: Record) -> Results:
 
 def image_blocks(spec: EcmSpec) -> npt.NDArray[np.int64]:
     """Number the pixels of the valid area by the block of the image that they are left out with."""
-    speckle_px = FWHM_TIMES_APERTURE / spec.aperture_per_nm / spec.pixel_nm
-    return block_labels(spec.valid_shape, FWHM_IN_BLOCK * speckle_px)
+    return block_labels(spec.valid_shape, FWHM_IN_BLOCK * spec.speckle_px)
 
 
 def _beginnings(record: Record) -> Iterator[Prefix]:

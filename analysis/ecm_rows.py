@@ -118,6 +118,15 @@ class Timeline:
             starts[k:] -= max(starts[k] - end - longest, 0)
         return starts
 
+    @property
+    def layout(self) -> dict[str, Any]:
+        """The slots as the finite-duration model takes them, see `kww_model.finite_kww`."""
+        return {
+            "spacing_s": self.spacing_s,
+            "segments": self.slots.tolist(),
+            "segment_starts": self.starts.tolist(),
+        }
+
     def t_s(self, segment: npt.ArrayLike, slot: npt.ArrayLike) -> FloatArray:
         """Time of slots in s since the start of the record."""
         at = np.searchsorted(self.segment, segment)

@@ -7,6 +7,7 @@ import numpy as np
 
 from annealscope.analysis.fit_spec import FitSpec
 from annealscope.analysis.geometry import (
+    FWHM_TIMES_APERTURE,
     TTCF_BINS,
     drift_margin_px,
     inside_margin,
@@ -15,6 +16,12 @@ from annealscope.analysis.geometry import (
 )
 from annealscope.analysis.shift import REACH_PX
 from annealscope.analysis.values import InvalidData
+
+ESTIMATORS = ("pixel", "ratio", "roi", "ttcf")
+"""Averages of g2 over the image, see `averages.g2_averages`."""
+
+DURATION_COLUMNS = {"pixel": "", "corrected": "corrected_", "ttcf": "ttcf_"}
+"""Estimators that are tabulated against duration, and what the names of their columns begin with."""
 
 MATRIX_OF_SAME_AXES = ((1.0, 0.0), (0.0, 1.0))
 
@@ -88,6 +95,11 @@ class EcmSpec:
     def valid_shape(self) -> tuple[int, int]:
         """Of the corrected frames."""
         return inside_margin(self.shape, self.margin)
+
+    @property
+    def speckle_px(self) -> float:
+        """Full width at half maximum of a speckle in pixels."""
+        return FWHM_TIMES_APERTURE / self.aperture_per_nm / self.pixel_nm
 
     @property
     def n_speckles(self) -> float:

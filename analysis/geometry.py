@@ -4,6 +4,9 @@ import math
 
 Shape = tuple[int, int]
 
+FWHM_TIMES_APERTURE = 0.514
+"""FWHM of the intensity correlation of a round pupil, times the pupil's radius."""
+
 CHANNELS = 16
 """Samples that a level of the correlator looks back."""
 

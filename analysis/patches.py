@@ -3,8 +3,8 @@
 import numpy as np
 import numpy.typing as npt
 
+from annealscope.analysis.geometry import FWHM_TIMES_APERTURE
 from annealscope.analysis.multitau import LagSums
-from annealscope.analysis.speckle_size import FWHM_TIMES_APERTURE
 from annealscope.analysis.values import FloatArray
 
 PATCH_FWHM = 4.0

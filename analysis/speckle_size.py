@@ -6,10 +6,8 @@ import numpy as np
 import numpy.typing as npt
 from scipy import fft
 
+from annealscope.analysis.geometry import FWHM_TIMES_APERTURE
 from annealscope.analysis.values import InvalidData
-
-FWHM_TIMES_APERTURE = 0.514
-"""FWHM of the intensity correlation of a round pupil, times the pupil's radius."""
 
 LEAST_SIDE_PX = 4
 """Of a frame: correlations are used out to half of it, and two points make no width."""

@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from annealscope.analysis.ecm import EcmAnalysis, EcmSpec
-from annealscope.analysis.speckle_size import FWHM_TIMES_APERTURE, aperture_from_speckles
+from annealscope.analysis.speckle_size import aperture_from_speckles
 from annealscope.analysis.values import FrameBlock, InvalidData, Result, Results, uniform_block
 from annealscope.controller.analysis_setup import Analysis, analysis_of, block_of, ecm_spec
 from annealscope.controller.errors import ExitCode, RunError
@@ -200,12 +200,11 @@ def _remark(frames: Frames, scale: StackScale, spec: EcmSpec) -> str:
 
 def _check_speckles(spec: EcmSpec) -> None:
     """Refuse an aperture whose speckles cannot be seen in such frames. Raises InvalidData."""
-    speckle_px = FWHM_TIMES_APERTURE / spec.aperture_per_nm / spec.pixel_nm
-    if not 1 <= speckle_px <= min(spec.shape):
+    if not 1 <= spec.speckle_px <= min(spec.shape):
         raise InvalidData(
-            f"an aperture of {spec.aperture_per_nm:g} 1/nm makes speckles of {speckle_px:.3g} pixels: they "
-            f"must be at least 1 pixel wide and fit in the frame of {spec.shape[0]} x {spec.shape[1]}; check "
-            f"the aperture and the pixel size ({spec.pixel_nm:g} nm)"
+            f"an aperture of {spec.aperture_per_nm:g} 1/nm makes speckles of {spec.speckle_px:.3g} pixels: "
+            f"they must be at least 1 pixel wide and fit in the frame of {spec.shape[0]} x {spec.shape[1]}; "
+            f"check the aperture and the pixel size ({spec.pixel_nm:g} nm)"
         )
 
 

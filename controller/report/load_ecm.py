@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 
+from annealscope.analysis.ecm_spec import ESTIMATORS
 from annealscope.analysis.fit_spec import FitFlag
 from annealscope.controller.report.load_arrays import array_of, attributes
 from annealscope.controller.report.load_map import tau_map
@@ -19,7 +20,6 @@ from annealscope.controller.report.summary import (
 )
 from annealscope.controller.report.summary_patterns import NOT_A_NUMBER
 
-ESTIMATORS = ("pixel", "ratio", "roi", "ttcf")
 FIT_NUMBERS = ("tau_s", "beta", "amplitude", "baseline", "sigma_tau_s", "sigma_beta")
 FIT_WORDS = ("model", "range", "errors")
 PICTURE_FRAMES = 16

@@ -6,7 +6,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from annealscope.analysis.fit_spec import UNUSABLE, FitFlag
+from annealscope.analysis.fit_spec import FitFlag
+from annealscope.analysis.map_summary import unflagged
 from annealscope.controller.report.load_arrays import array_of, attributes, numbers
 from annealscope.controller.report.summary import TauMap
 from annealscope.controller.report.summary_ecm import MapStatistics, PatchMap, PixelFractions
@@ -47,8 +48,8 @@ def _bits(flags: FloatArray) -> npt.NDArray[np.int64]:
 
 def _good(tau_s: FloatArray, flags: FloatArray | None) -> npt.NDArray[np.bool_]:
     """Return where there is a time that nothing is known against."""
-    there = np.isfinite(tau_s) & (tau_s > 0)
-    return there if flags is None else there & (_bits(flags) & int(UNUSABLE) == 0)
+    bits = np.zeros(tau_s.shape, dtype=np.int64) if flags is None else _bits(flags)
+    return unflagged(tau_s, bits) & (tau_s > 0)
 
 
 def _step_nm(entry: Any, path: str) -> float:

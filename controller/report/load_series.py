@@ -4,12 +4,10 @@ from typing import Any
 
 import numpy as np
 
+from annealscope.analysis.ecm_spec import DURATION_COLUMNS
 from annealscope.controller.report.load_arrays import array_of, attributes, numbers
 from annealscope.controller.report.summary_ecm import AgeSeries, DurationSeries
 from annealscope.controller.report.summary_patterns import FloatArray
-
-STARTS = {"pixel": "", "corrected": "corrected_", "ttcf": "ttcf_"}
-"""Estimators that are known for every length, and what their names in the file begin with."""
 
 OTHER_LAWS = ("exp", "invT", "pow")
 
@@ -26,7 +24,7 @@ def durations(entry: Any) -> DurationSeries | None:
         return _column(entry, f"duration/{name}", T_s)
 
     def columns(name: str) -> dict[str, FloatArray]:
-        return {estimator: column(f"{start}{name}") for estimator, start in STARTS.items()}
+        return {estimator: column(f"{start}{name}") for estimator, start in DURATION_COLUMNS.items()}
 
     return DurationSeries(
         T_s=T_s,
