@@ -11,7 +11,7 @@ import pytest
 from small_run import annealscope, command, write_inputs
 
 from annealscope.controller.cli.app import guarded
-from annealscope.controller.cli.verbs import status
+from annealscope.controller.cli.status import show
 from annealscope.controller.client import RunClient
 from annealscope.controller.errors import ExitCode, RunError
 from annealscope.controller.journal import Journal
@@ -243,6 +243,6 @@ def test_an_error_of_the_machine_is_neither_invalid_input_nor_a_traceback(number
 def test_json_has_no_nan(monkeypatch, capsys, tmp_path):
     snapshot = {"tau_s": float("nan"), "drift_nm": [float("inf"), 1.5], "frames": 3}
     monkeypatch.setattr(RunClient, "status", lambda self: snapshot)
-    status(tmp_path, as_json=True)
+    show(tmp_path, as_json=True)
     shown = json.loads(capsys.readouterr().out, parse_constant=pytest.fail)
     assert shown == {"tau_s": None, "drift_nm": [None, 1.5], "frames": 3}

@@ -41,6 +41,17 @@ Acknowledge = Annotated[
         show_default=False,
     ),
 ]
+Report = Annotated[bool, typer.Option(help="Write the report at the end.")]
+Notify = Annotated[
+    str,
+    typer.Option(
+        metavar="HOOK",
+        envvar="ANNEALSCOPE_NOTIFY",
+        help="Tell of alarms, questions and the end: a command that gets JSON on its input, or an http(s):// "
+        "address that it is posted to.",
+        show_default=False,
+    ),
+]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON, for programs.")]
 
 
@@ -118,7 +129,8 @@ def run(
     ] = "auto",
     parks: Parks = "auto",
     acknowledge: Acknowledge = "",
-    report: Annotated[bool, typer.Option(help="Write the report at the end.")] = True,
+    notify: Notify = "",
+    report: Report = True,
 ) -> None:
     """Carry out a protocol and write the report.
 
@@ -129,7 +141,12 @@ def run(
     from annealscope.controller.cli import verbs
     from annealscope.controller.session.options import RunOptions
 
-    verbs.run(protocol, rig, RunOptions(out, seed, speed, compression, parks, acknowledge), report)
+    verbs.run(
+        protocol,
+        rig,
+        RunOptions(out, seed, speed, compression, parks, acknowledge),
+        verbs.Extras(report, notify),
+    )
 
 
 @app.command("continue")
@@ -137,7 +154,8 @@ def carry_on(
     folder: RunDir,
     parks: Parks = "auto",
     acknowledge: Acknowledge = "",
-    report: Annotated[bool, typer.Option(help="Write the report at the end.")] = True,
+    notify: Notify = "",
+    report: Report = True,
 ) -> None:
     """Go on with a run that was parked, has failed, or whose program died; and write the report.
 
@@ -147,15 +165,19 @@ def carry_on(
     """
     from annealscope.controller.cli import verbs
 
-    verbs.carry_on(folder, parks, acknowledge, report)
+    verbs.carry_on(folder, parks, acknowledge, verbs.Extras(report, notify))
 
 
 @app.command()
-def status(folder: RunDir, as_json: Json = False) -> None:
+def status(
+    folder: RunDir,
+    watch: Annotated[bool, typer.Option("--watch", "-w", help="Follow the run until it ends.")] = False,
+    as_json: Json = False,
+) -> None:
     """Show what a live run is doing, what it asks of you, and when you are needed next."""
-    from annealscope.controller.cli import verbs
+    from annealscope.controller.cli import status as snapshots
 
-    verbs.status(folder, as_json)
+    (snapshots.watch if watch else snapshots.show)(folder, as_json)
 
 
 @app.command()

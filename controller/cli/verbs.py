@@ -2,18 +2,17 @@
 
 import signal
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from types import FrameType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import typer
 
 from annealscope.controller.cli.plain_json import print_json
-from annealscope.controller.config.wording import clock
 from annealscope.controller.errors import ExitCode, RunError
 from annealscope.controller.planning import plan_to_json
 from annealscope.controller.session.prepare import Prepared, prepare
@@ -22,7 +21,7 @@ if TYPE_CHECKING:
     from annealscope.controller.cli.analyze_options import AnalyzeOptions
     from annealscope.controller.engine.commands import CommandQueue
     from annealscope.controller.engine.outcome import Outcome
-    from annealscope.controller.engine.ports import Observer
+    from annealscope.controller.engine.ports import Observer, Status
     from annealscope.controller.planning import Plan
     from annealscope.controller.session.options import RunOptions
 
@@ -110,7 +109,17 @@ def _draw_plan(plan: "Plan", path: Path) -> None:
     sys.stderr.write(f"picture: {path}\n")
 
 
-def run(protocol_name: str, rig_name: str, options: "RunOptions", with_report: bool) -> None:
+@dataclass(frozen=True)
+class Extras:
+    """What goes along with a run."""
+
+    report: bool
+    """Write the report at the end."""
+    notify: str
+    """Whom to tell of alarms, questions and the end; empty: nobody."""
+
+
+def run(protocol_name: str, rig_name: str, options: "RunOptions", extras: Extras) -> None:
     """Carry out a protocol; exits with the code of its outcome."""
     from annealscope.controller.session.options import default_folder
     from annealscope.controller.session.run import carry_out
@@ -119,31 +128,39 @@ def run(protocol_name: str, rig_name: str, options: "RunOptions", with_report: b
     prepared.check()
     _print_warnings(prepared)
     folder = options.folder or default_folder(prepared.protocol)
-    _conduct(folder, partial(carry_out, prepared, replace(options, folder=folder)), with_report)
+    _conduct(folder, partial(carry_out, prepared, replace(options, folder=folder)), extras)
 
 
-def carry_on(folder: Path, parks: str, acknowledge: str, with_report: bool) -> None:
+def carry_on(folder: Path, parks: str, acknowledge: str, extras: Extras) -> None:
     """Go on with a run; exits with the code of its outcome."""
     from annealscope.controller.session.run import carry_on as go_on
 
-    _conduct(folder, partial(go_on, folder, parks, tell=typer.echo, acknowledge=acknowledge), with_report)
+    _conduct(folder, partial(go_on, folder, parks, tell=typer.echo, acknowledge=acknowledge), extras)
 
 
-def _conduct(folder: Path, conduct: "Callable[[CommandQueue, Observer], Outcome]", with_report: bool) -> None:
+def _conduct(folder: Path, conduct: "Callable[[CommandQueue, Observer], Outcome]", extras: Extras) -> None:
     """Run with a view on the terminal and Ctrl-C as commands, then report."""
+    from annealscope.controller.cli.notify import notifier_for
     from annealscope.controller.cli.progress import view_for
     from annealscope.controller.cli.told import with_reason
     from annealscope.controller.engine.commands import CommandQueue
 
+    notifier = notifier_for(extras.notify, folder, _complain)
     commands, view = CommandQueue(), view_for(folder)
     restore = _catch_interrupts(commands)
+
+    def observe(status: "Status") -> None:
+        view.show(status)
+        notifier.show(status)
+
     try:
-        outcome = conduct(commands, view.show)
+        outcome = conduct(commands, observe)
     finally:
         view.close()
         restore()
     typer.echo(with_reason(outcome.outcome, outcome.why))
-    if with_report:
+    notifier.end(outcome)
+    if extras.report:
         _report(folder)
     if outcome.outcome == "parked":
         typer.echo(f"go on with: annealscope continue {folder}")
@@ -151,31 +168,8 @@ def _conduct(folder: Path, conduct: "Callable[[CommandQueue, Observer], Outcome]
         raise SystemExit(int(outcome.exit_code))
 
 
-def status(folder: Path, as_json: bool) -> None:
-    """Show the newest snapshot of a live run."""
-    from annealscope.controller.client import RunClient
-
-    snapshot = RunClient(folder).status()
-    if as_json:
-        print_json(snapshot)
-        return
-    for line in _status_lines(snapshot, folder):
-        typer.echo(line)
-
-
-def _status_lines(snapshot: dict[str, Any], folder: Path) -> Iterator[str]:
-    from annealscope.controller.cli.told import describe, next_task, notices, record, where
-    from annealscope.controller.engine.ports import NextTask, Status
-
-    if "step" not in snapshot:
-        yield snapshot["state"]
-        return
-    task = snapshot.pop("next_task")
-    newest = Status(**snapshot, next_task=NextTask(**task) if task else None)
-    yield where(newest)
-    lines = (describe(newest), record(newest), *notices(newest, folder), next_task(newest))
-    yield from (f"  {line.strip()}" for line in lines if line)
-    yield f"  {clock(newest.total_s - newest.step_from_s)} of the plan's {clock(newest.total_s)} to go"
+def _complain(message: str) -> None:
+    sys.stderr.write(f"annealscope: {message}\n")
 
 
 def request(folder: Path, command: str) -> None:

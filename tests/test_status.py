@@ -1,0 +1,82 @@
+"""`annealscope status`: once, watched, and for programs, of a run that goes on and ends."""
+
+import json
+import os
+from contextlib import closing
+from dataclasses import asdict, replace
+
+import pytest
+
+from annealscope.controller.cli import status as snapshots
+from annealscope.controller.client import RunClient
+from annealscope.controller.engine.ports import NextTask, Status
+from annealscope.controller.errors import RunError
+from annealscope.controller.journal import Journal
+from annealscope.controller.live import LIVE_FILE, write_live
+from annealscope.drivers.clock import VirtualClock
+
+TASK = NextTask("insert the aperture", 90.0)
+STATUS = Status("running", "wait at 100 °C", "waiting", 1, 3, 10.0, 100.0, 373.15, 373.15, next_task=TASK)
+
+
+@pytest.fixture
+def run(tmp_path, monkeypatch):
+    """A run that answers with snapshots, and ends after the last."""
+    monkeypatch.setattr(snapshots, "LOOK_EVERY_S", 0.0)
+    live = tmp_path / LIVE_FILE
+    write_live(live, {"pid": os.getpid()})
+    answers = [STATUS, STATUS, replace(STATUS, t_s=20.0, tau_s=float("nan"))]
+
+    def answer(self):
+        if answers:
+            return json.loads(json.dumps(asdict(answers.pop(0))))
+        live.unlink(missing_ok=True)
+        raise RunError("no run is alive")
+
+    monkeypatch.setattr(RunClient, "status", answer)
+    return tmp_path
+
+
+def ended(folder):
+    with closing(Journal(folder / "journal.jsonl", VirtualClock())) as journal:
+        journal.write("run_ended", outcome="success", why="all steps done", exit_code=0)
+
+
+def test_a_watched_run_is_followed_to_its_end(run, capsys):
+    ended(run)
+    snapshots.watch(run, as_json=False)
+    out = capsys.readouterr().out
+    assert "[2/3] wait at 100 °C" in out
+    assert "insert the aperture" in out
+    assert out.splitlines()[-1] == "success: all steps done"
+
+
+def test_for_programs_there_is_a_line_for_every_change(run, capsys):
+    snapshots.watch(run, as_json=True)
+    lines = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert [line["t_s"] for line in lines] == [10.0, 20.0]
+    assert lines[1]["tau_s"] is None
+
+
+def test_a_run_that_is_not_there_is_an_error(tmp_path):
+    with pytest.raises(RunError):
+        snapshots.watch(tmp_path, as_json=False)
+
+
+def test_a_program_that_dies_while_it_is_watched_is_an_error(run, monkeypatch, capsys):
+    monkeypatch.setattr(snapshots, "writer_lives", lambda path: False)
+    answers = [asdict(STATUS), asdict(STATUS)]
+
+    def answer(self):
+        if answers:
+            return answers.pop()
+        raise RunError("its program died")
+
+    monkeypatch.setattr(RunClient, "status", answer)
+    with pytest.raises(RunError, match="died"):
+        snapshots.watch(run, as_json=False)
+
+
+def test_an_end_without_a_word_is_an_error(run, capsys):
+    with pytest.raises(RunError, match="without a word"):
+        snapshots.watch(run, as_json=False)
