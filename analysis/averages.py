@@ -33,10 +33,14 @@ class BlockTotals:
     pixels: Integers
     """Pixels of each block, shape (B,)."""
 
+    whole: bool = True
+    """Whether every pixel is in a block: only then the mean of a frame over them is 1."""
+
     def g2(self) -> dict[str, FloatArray]:
         """Return the four averages over all blocks, see `g2_averages`."""
         means = self.totals.sum(axis=0) / self.pixels.sum()
-        return _averages(means, self.pairs) | {"ttcf": means[:, 0] / self.pairs}
+        curves = _averages(means, self.pairs)
+        return curves | {"ttcf": means[:, 0] / self.pairs if self.whole else curves["roi"]}
 
     def g2_without(self) -> dict[str, FloatArray]:
         """Return the averages with one block left out, float64 of shape (B, L) each.
@@ -97,7 +101,8 @@ def part_totals(parts: Iterable[tuple[slice, LagSums]], labels: npt.NDArray[np.i
             totals = np.zeros((n_lags, len(pixels), 6))
         columns = (part.reshape(n_lags, -1) for part in (sums.product, sums.left, sums.right))
         _add_pixels(*columns, block[place], totals)
-    return BlockTotals(sums.lag_slots, sums.pairs, totals.swapaxes(0, 1), pixels)
+    whole = bool((block >= 0).all())
+    return BlockTotals(sums.lag_slots, sums.pairs, totals.swapaxes(0, 1), pixels, whole)
 
 
 def g2_averages(sums: LagSums, mask: npt.NDArray[np.bool_] | None = None) -> dict[str, FloatArray]:
@@ -109,8 +114,8 @@ def g2_averages(sums: LagSums, mask: npt.NDArray[np.bool_] | None = None) -> dic
     - ``pixel`` = < S / (L R) >: the mean of the curves of the pixels
     - ``ratio`` = < S > / < L R >
     - ``roi`` = < S > / (< L > < R >): one curve of the whole region
-    - ``ttcf`` = < S >: the mean of the two-time correlation along its diagonals, for frames whose mean over
-      these pixels is 1 (as :class:`MultiTau` is given them)
+    - ``ttcf`` = < S >: the mean of the two-time correlation along its diagonals, for frames whose mean is 1
+      (as :class:`MultiTau` is given them). Over a part of the pixels it is not: there it is ``roi``
 
     Parameters
     ----------

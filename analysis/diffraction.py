@@ -1,13 +1,15 @@
 """Diffraction patterns of an area: do crystals show? (docs/methods/diffraction.md)."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 from scipy import ndimage
 
+from annealscope.analysis.binning import bin_frame
 from annealscope.analysis.peaks import FIRST_WINDOW, SECOND_WINDOW
+from annealscope.analysis.preview import small
 from annealscope.analysis.ring_fit import RingsFound, find_rings, look_at_rings
 from annealscope.analysis.rings import Annuli, Geometry
 from annealscope.analysis.values import (
@@ -17,7 +19,11 @@ from annealscope.analysis.values import (
     InvalidData,
     Result,
     Results,
+    uniform_block,
 )
+
+PREVIEW_PX = 256
+"""Longest side of the pattern that a preview is made of."""
 
 SECTORS = 24
 """Parts of a ring whose scatter gives the error of its mean."""
@@ -131,6 +137,30 @@ class DiffractionAnalysis:
                 self._used += 1
         return []
 
+    def preview(self) -> Results:
+        """Return the profile of the mean pattern so far, of large patterns a coarser one.
+
+        Returns
+        -------
+        Results
+            ``diffraction/k`` and ``intensity``, float32; nothing while no rings are found.
+        """
+        if not self._used:
+            return {}
+        side = -(-max(self._spec.shape) // PREVIEW_PX)
+        coarse = DiffractionAnalysis(_binned(self._spec, self._excluded, side))
+        coarse.update(uniform_block(bin_frame(self._sum / self._used, side)[np.newaxis], 1.0))
+        try:
+            profile = coarse.result()
+        except InvalidData:
+            return {}
+        k, intensity = (np.array(profile[f"diffraction/{name}"].values) for name in ("k", "I"))
+        return {
+            "diffraction": Result(None, attrs={"patterns": self._used}),
+            "diffraction/k": small(k, "1/nm"),
+            "diffraction/intensity": small(intensity, "electrons/pixel"),
+        }
+
     def live(self) -> DiffractionLive:
         """Say how many patterns there are."""
         return DiffractionLive(self._used)
@@ -180,8 +210,26 @@ class DiffractionAnalysis:
         middle = ((spec.shape[0] - 1) / 2, (spec.shape[1] - 1) / 2)
         geometry = Geometry(spec.centre_px or middle, spec.pixel_per_nm, spec.ellipse)
         find = find_rings if spec.centre_px is None else look_at_rings
-        excluded = self._saturated if spec.beam_stop is None else self._saturated | spec.beam_stop
-        return find(mean_e, geometry, excluded)
+        return find(mean_e, geometry, self._excluded)
+
+    @property
+    def _excluded(self) -> npt.NDArray[np.bool_]:
+        beam_stop = self._spec.beam_stop
+        return self._saturated if beam_stop is None else self._saturated | beam_stop
+
+
+def _binned(spec: DiffractionSpec, excluded: npt.NDArray[np.bool_], side: int) -> DiffractionSpec:
+    """Return the specification of patterns that were averaged over squares of ``side`` pixels."""
+    centre_px = spec.centre_px
+    if centre_px is not None:
+        centre_px = ((centre_px[0] + 0.5) / side - 0.5, (centre_px[1] + 0.5) / side - 0.5)
+    return replace(
+        spec,
+        shape=(spec.shape[0] // side, spec.shape[1] // side),
+        pixel_per_nm=side * spec.pixel_per_nm,
+        centre_px=centre_px,
+        beam_stop=bin_frame(excluded, side) > 0,
+    )
 
 
 def ring_position(k: FloatArray, profile: FloatArray, window: tuple[float, float]) -> float:

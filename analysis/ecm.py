@@ -13,8 +13,10 @@ from annealscope.analysis.drift import DriftTracker
 from annealscope.analysis.drift_band import Match
 from annealscope.analysis.ecm_fits import corrected_fit
 from annealscope.analysis.ecm_frames import FrameCorrector
+from annealscope.analysis.ecm_mask import PixelMask, shown
+from annealscope.analysis.ecm_preview import SoFar, ecm_preview
 from annealscope.analysis.ecm_results import Beginning, Record, ecm_results, image_blocks
-from annealscope.analysis.ecm_rows import FrameRows, FrameState, Rows, timeline
+from annealscope.analysis.ecm_rows import LEAST_FRAMES, FrameRows, FrameState, Rows, timeline, usable
 from annealscope.analysis.ecm_spec import EcmSpec
 from annealscope.analysis.exact import ExactCorrelator
 from annealscope.analysis.geometry import CHANNELS, LIVE_PIXELS, correlator_levels
@@ -31,9 +33,6 @@ GROUP = 16
 
 BEGINNINGS = 6
 """How many parts of a record, all from its first frame, are fitted to see tau against duration."""
-
-LEAST_FRAMES = 32
-"""Fewer usable frames are not a record."""
 
 
 class Displacement(NamedTuple):
@@ -83,6 +82,7 @@ class EcmAnalysis:
         self._newest: npt.NDArray[Any] | None = None
         """The frame before, where it lies in `_raw`."""
         self._waiting = 0
+        self._mask = PixelMask(spec)
         self._corrector = FrameCorrector(spec)
         self._corrected = np.empty((BLOCK, *spec.valid_shape), dtype=np.float32)
         self._tracker, self._residual = _trackers(spec)
@@ -127,16 +127,32 @@ class EcmAnalysis:
         that a call takes well below a second.
         """
         rows = self._rows.all[: len(self._rows) - self._waiting]
-        if np.count_nonzero(rows["state"] == FrameState.VALID) < LEAST_FRAMES:
+        if usable(rows) < LEAST_FRAMES:
             return EcmLive(len(self._rows))
         try:
-            totals = part_totals(self._live_correlator.parts(), self._live_labels)
+            totals = part_totals(self._live_correlator.parts(), self._live_shown(rows))
             fit = corrected_fit(totals, totals.g2()["ratio"], timeline(rows), self._spec)
         except InvalidData:
             return EcmLive(len(self._rows))
         if not np.isfinite(fit.tau_s):
             return EcmLive(len(self._rows))
         return EcmLive(len(self._rows), fit.tau_s, fit.beta, fit.sigma_tau_s)
+
+    def preview(self) -> Results:
+        """Show what has come so far, see `ecm_preview.ecm_preview`; more frames may follow."""
+        rows = self._rows.all
+        correlated = rows[: len(rows) - self._waiting]
+        return ecm_preview(
+            SoFar(
+                spec=self._spec,
+                rows=rows,
+                correlated=correlated,
+                correlator=self._live_correlator,
+                labels=self._live_shown(correlated),
+                step=self._live_step,
+                two_time=self._two_time,
+            )
+        )
 
     def result(self) -> Results:
         """Everything the record says. Call it after the last frame.
@@ -154,24 +170,27 @@ class EcmAnalysis:
         """
         self._flush()
         rows = self._rows.all
-        usable = np.count_nonzero(rows["state"] == FrameState.VALID)
-        if usable < LEAST_FRAMES:
+        if usable(rows) < LEAST_FRAMES:
             raise InvalidData(
-                f"ECM needs at least {LEAST_FRAMES} usable frames: got {usable} of {len(rows)} "
+                f"ECM needs at least {LEAST_FRAMES} usable frames: got {usable(rows)} of {len(rows)} "
                 f"({_losses(rows)}); record longer, or check beam, exposure, camera offset and drift"
             )
         beginnings = [part for part in self._beginnings if part.n_rows < len(rows)]
         every = ceil(len(beginnings) / BEGINNINGS) or 1  # more than expected came
         beginnings = beginnings[every - 1 :: every]
-        return ecm_results(Record(self._spec, rows, self._correlator.sums(), self._two_time, beginnings))
+        sums, mask = self._correlator.sums(), self._mask
+        return ecm_results(
+            Record(self._spec, rows, sums, self._two_time, beginnings, mask.places, mask.footprint(rows))
+        )
 
     def _take(self, block: FrameBlock, i: int) -> Displacement:
         """Locate one frame and keep it until its block of slots is complete."""
-        slot, segment, raw = int(block.slot[i]), int(block.segment[i]), block.frames[i]
+        slot, segment = int(block.slot[i]), int(block.segment[i])
         rows = self._rows.all
         if self._waiting and (rows["segment"][-1], rows["slot"][-1] // BLOCK) != (segment, slot // BLOCK):
             self._flush()
-        state = self._state(block, i)
+        raw = self._mask.filled(block.frames[i])
+        state = self._state(block, i, raw)
         match = self._locate(raw, slot, segment, state)
         self._rows.append(
             slot=slot,
@@ -189,14 +208,13 @@ class EcmAnalysis:
         self._waiting += 1
         return displacement(match, self._spec.pixel_nm)
 
-    def _state(self, block: FrameBlock, i: int) -> FrameState:
+    def _state(self, block: FrameBlock, i: int, raw: npt.NDArray[Any]) -> FrameState:
         """Say whether a frame is of no use even before it is corrected."""
         if block.beam_on is not None and not block.beam_on[i]:
             return FrameState.BEAM_OFF
         if block.saturated is not None and block.saturated[i]:
             return FrameState.SATURATED
-        raw, before = block.frames[i], self._newest
-        if before is not None and _counts_are_equal(raw, before):
+        if self._newest is not None and _counts_are_equal(raw, self._newest):
             return FrameState.REPEATED
         return FrameState.VALID
 
@@ -215,6 +233,8 @@ class EcmAnalysis:
         rows = self._rows.all[-self._waiting :]
         frames = self._corrected[: self._waiting]
         raw = self._raw[: self._waiting]
+        if self._mask.find(raw, rows) and len(rows) == len(self._rows):
+            self._locate_again(raw, rows)
         rows["mean_e"], rows["state"] = self._corrector(raw, rows["d_px"], rows["state"], frames)
         self._waiting = 0
         valid = rows["state"] == FrameState.VALID
@@ -229,10 +249,21 @@ class EcmAnalysis:
         if self._blocks % ceil(self._spec.frames_expected / (BEGINNINGS * BLOCK)) == 0:
             self._keep_beginning()
 
+    def _locate_again(self, raw: npt.NDArray[Any], rows: Rows) -> None:
+        """Measure the displacements of the first block once more, now that its bad pixels are filled."""
+        if self._tracker is None:
+            return
+        self._tracker.reset()
+        for frame, row in zip(raw, rows, strict=True):
+            state = FrameState(row["state"])
+            match = self._locate(frame, int(row["slot"]), int(row["segment"]), state)
+            row["d_px"], row["quality"] = match.d_px, match.quality
+
     def _keep_beginning(self) -> None:
         """Remember the averages of the record so far; without a pair of frames there are none."""
         with suppress(InvalidData):
-            totals = part_totals(self._correlator.parts(), self._image_blocks)
+            labels = shown(self._image_blocks, self._mask.footprint(self._rows.all))
+            totals = part_totals(self._correlator.parts(), labels)
             self._beginnings.append(Beginning(len(self._rows), totals))
 
     def _correlate(self, frames: npt.NDArray[np.float32], rows: Rows) -> None:
@@ -261,6 +292,11 @@ class EcmAnalysis:
         if step == 1:
             return step, labels, self._correlator
         return step, labels, _correlator(labels.shape, self._spec.frames_expected)
+
+    def _live_shown(self, rows: Rows) -> npt.NDArray[np.int64]:
+        """Return the labels of the live pixels without those that bad ones may have touched."""
+        step = self._live_step
+        return shown(self._live_labels, self._mask.footprint(rows)[::step, ::step])
 
     def _check(self, block: FrameBlock) -> None:
         spec, n = self._spec, len(block)

@@ -84,7 +84,7 @@ def map_results(
         ``map`` and what is below it; shapes and units are in docs/methods/maps.md.
     """
     curves = map_curves(sums, spec.coarse)
-    seen = _fit(curves, spec, time)
+    seen = fitted_map(curves, spec, time)
     null, noise = _null(curves, spec, rows, time, corrected)
     del curves
     domains, domain_results = _domains(seen, null, spec)
@@ -96,7 +96,7 @@ def map_results(
     return results
 
 
-def _fit(curves: MapCurves, spec: EcmSpec, time: Timeline) -> FittedMap:
+def fitted_map(curves: MapCurves, spec: EcmSpec, time: Timeline) -> FittedMap:
     """Fit up to the first crossing of g2 = 1: the pixels, and their mean."""
     lag_s, duration_s = curves.lag_slots * time.spacing_s, time.n_slots * time.spacing_s
     fit = replace(spec.fit, range="first1", free_baseline=False)
@@ -122,7 +122,7 @@ def _null(
         return NO_MAP, math.nan
     null = null_spec(spec, rows, time, corrected)
     noise = noise_variance(curves, null)
-    return _fit(null_curves(null, noise), spec, time), noise
+    return fitted_map(null_curves(null, noise), spec, time), noise
 
 
 def null_spec(spec: EcmSpec, rows: Rows, time: Timeline, corrected: KwwFit) -> NullSpec:

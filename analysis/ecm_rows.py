@@ -41,6 +41,9 @@ class FrameState(IntEnum):
     """The pixels of the frame before it once more: the camera delivered them twice."""
 
 
+LEAST_FRAMES = 32
+"""Fewer usable frames are not a record."""
+
 LONGEST_GAP = 4
 """Gaps between segments that are longer, in durations of the record, count as this long ..."""
 
@@ -131,6 +134,11 @@ class Timeline:
         """Time of slots in s since the start of the record."""
         at = np.searchsorted(self.segment, segment)
         return np.asarray(self.t_first_s[at] + (np.asarray(slot) - self.first_slot[at]) * self.spacing_s)
+
+
+def usable(rows: Rows) -> int:
+    """Count the frames that are used."""
+    return int(np.count_nonzero(rows["state"] == FrameState.VALID))
 
 
 def beam_spread(rows: Rows) -> float:

@@ -2,11 +2,14 @@
 
 from dataclasses import dataclass
 
+import numpy as np
+
 from annealscope.analysis.fem_patterns import Pattern, PatternPlacer, PatternState, positions
 from annealscope.analysis.fem_results import Scan, fem_results, measured_curve
 from annealscope.analysis.fem_spec import FemSpec
 from annealscope.analysis.peaks import fit_peak
-from annealscope.analysis.values import FloatArray, FrameBlock, InvalidData, Results
+from annealscope.analysis.preview import small
+from annealscope.analysis.values import FloatArray, FrameBlock, InvalidData, Result, Results
 from annealscope.analysis.variance import NormalizedVariance, variance_error_scale
 
 __all__ = ["FemAnalysis", "FemLive", "FemSpec"]
@@ -20,9 +23,13 @@ class FemLive:
     """What the scan says so far; the numbers are None until there are enough patterns."""
 
     patterns: int
+    used: int = 0
+    """Of these patterns."""
     V_max: float | None = None
     sigma: float | None = None
     """Expected standard error of `V_max`, see `variance.variance_error_scale`."""
+    k_max: float | None = None
+    """Where V is `V_max`, 1/nm."""
     k: FloatArray | None = None
     """1/nm."""
     V: FloatArray | None = None
@@ -46,6 +53,7 @@ class FemAnalysis:
         self._patterns: list[Pattern] = []
         self._annular_means: list[FloatArray] = []
         self._parts: dict[int, NormalizedVariance] = {}
+        self._newest_live: FemLive | None = None
 
     def update(self, block: FrameBlock) -> list[object]:
         """Take the next patterns.
@@ -81,17 +89,29 @@ class FemAnalysis:
 
     def live(self) -> FemLive:
         """Evaluate what has come so far."""
-        if self._used < LEAST_PATTERNS:
-            return FemLive(len(self._patterns))
-        try:
-            k, V = measured_curve(self._scan())
-        except InvalidData:
-            return FemLive(len(self._patterns))
-        peak = fit_peak(k, V)
-        if not peak.V_max > 0:
-            return FemLive(len(self._patterns), k=k, V=V)
-        sigma = peak.V_max * variance_error_scale(self._used, peak.k_per_nm, self._spec.probe_nm)
-        return FemLive(len(self._patterns), peak.V_max, float(sigma), k, V)
+        self._newest_live = self._evaluated()
+        return self._newest_live
+
+    def preview(self) -> Results:
+        """Show what `live` found when it was called last; large patterns take it seconds.
+
+        Returns
+        -------
+        Results
+            ``fem`` and what is below it, float32; nothing until there are enough patterns.
+        """
+        live = self._newest_live or self.live()
+        if live.k is None or live.V is None:
+            return {}
+        scale = variance_error_scale(live.used, live.k, self._spec.probe_nm)
+        peak = {"V_max": live.V_max, "sigma_V_max": live.sigma, "k_per_nm": live.k_max}
+        known = {name: value for name, value in peak.items() if value is not None}
+        return {
+            "fem": Result(None, attrs=known | {"patterns": live.used}),
+            "fem/k": small(live.k, "1/nm"),
+            "fem/V": small(live.V),
+            "fem/sigma": small(np.abs(live.V) * scale),
+        }
 
     def result(self) -> Results:
         """Everything the scan says. Call it after the last pattern.
@@ -115,6 +135,20 @@ class FemAnalysis:
                 f"positions, or check beam and exposure"
             )
         return fem_results(self._scan())
+
+    def _evaluated(self) -> FemLive:
+        patterns, used = len(self._patterns), self._used
+        if used < LEAST_PATTERNS:
+            return FemLive(patterns, used)
+        try:
+            k, V = measured_curve(self._scan())
+        except InvalidData:
+            return FemLive(patterns, used)
+        peak = fit_peak(k, V)
+        if not peak.V_max > 0:
+            return FemLive(patterns, used, k=k, V=V)
+        sigma = peak.V_max * variance_error_scale(used, peak.k_per_nm, self._spec.probe_nm)
+        return FemLive(patterns, used, peak.V_max, float(sigma), peak.k_per_nm, k, V)
 
     @property
     def _used(self) -> int:

@@ -29,8 +29,6 @@ HALF_BATCH = BLOCK // 4
 TILE = 256
 """Pixels whose samples stand together in memory."""
 
-_FASTMATH = {"contract", "reassoc", "arcp", "nsz"}
-
 
 @dataclass(frozen=True)
 class Visit:
@@ -186,7 +184,7 @@ def _load_block(pixels, start, stored, stored_here, fresh, batch):  # type: igno
             batch[slot] = 0
 
 
-@njit(cache=True, fastmath=_FASTMATH)
+@njit(cache=True)
 def _add_products(x, history, steps, lag, partial, product):  # type: ignore[no-untyped-def]
     """Add the sum over the batch of x[i] x[i - lag] and of three longer lags to the rows of product.
 
@@ -214,7 +212,7 @@ def _add_products(x, history, steps, lag, partial, product):  # type: ignore[no-
             product[k, p] += partial[not_wanted + k, p]
 
 
-@njit(cache=True, fastmath=_FASTMATH)
+@njit(cache=True)
 def _add_batch(batch, partial, total):  # type: ignore[no-untyped-def]
     """Add the samples of a batch to their total, first among each other."""
     one, two, three = np.uintp(1), np.uintp(2), np.uintp(3)
@@ -226,7 +224,7 @@ def _add_batch(batch, partial, total):  # type: ignore[no-untyped-def]
         total[p] += partial[p]
 
 
-@njit(cache=True, fastmath=_FASTMATH)
+@njit(cache=True)
 def _merge_pairs(batch, weights, merged):  # type: ignore[no-untyped-def]
     """merged[i] = weighted sum of the samples 2 i and 2 i + 1."""
     for i in range(np.uintp(merged.shape[0])):

@@ -15,8 +15,6 @@ REACH_PX = 3
 
 Float32Array = npt.NDArray[np.float32]
 
-_FAST = {"contract", "reassoc", "arcp", "nsz"}
-
 
 def sample_shifted(frame: npt.NDArray[np.generic], d_px: tuple[float, float], out: Float32Array) -> None:
     """Sample a frame at displaced positions: ``out(r) = frame(r + d)``.
@@ -107,7 +105,7 @@ def _margin(full: tuple[int, ...], cropped: tuple[int, ...]) -> tuple[int, int]:
     return spare_y // 2, spare_x // 2
 
 
-@numba.njit(cache=True, parallel=True, fastmath=_FAST)
+@numba.njit(cache=True, parallel=True)
 def _sample(frames, first, weights, out):  # type: ignore[no-untyped-def]
     n, ny, nx = out.shape
     for i in numba.prange(n):
@@ -131,7 +129,7 @@ def _copy(frame, out):  # type: ignore[no-untyped-def]
             row[x] = np.float32(line[x])
 
 
-@numba.njit(cache=True, fastmath=_FAST)
+@numba.njit(cache=True)
 def _mix_rows(frame, y, x, w, mixed):  # type: ignore[no-untyped-def]
     """Mix rows y ... y + 5 into ``mixed``, which begins at column x; beyond the frame repeat the edge."""
     ny, nx = frame.shape
@@ -155,7 +153,7 @@ def _mix_rows(frame, y, x, w, mixed):  # type: ignore[no-untyped-def]
     mixed[end:] = inner[-1]
 
 
-@numba.njit(cache=True, fastmath=_FAST)
+@numba.njit(cache=True)
 def _mix_columns(mixed, w, row):  # type: ignore[no-untyped-def]
     n = len(row)
     a0, a1, a2 = mixed[:n], mixed[1 : n + 1], mixed[2 : n + 2]
@@ -165,18 +163,16 @@ def _mix_columns(mixed, w, row):  # type: ignore[no-untyped-def]
         row[j] = near + w[0] * a0[j] + w[4] * a4[j] + w[5] * a5[j]
 
 
-@numba.njit(cache=True, parallel=True, fastmath=_FAST)
+@numba.njit(cache=True, parallel=True)
 def _normalise(frames, offset, means):  # type: ignore[no-untyped-def]
     n, ny, nx = frames.shape
     for i in numba.prange(n):
-        total = 0.0
+        column_sums = np.zeros(nx)  # independent sums, many of which the processor does at once
         for y in range(ny):
             row = frames[i, y]
-            row_sum = np.float32(0)
             for x in range(nx):
-                row_sum += row[x] - offset
-            total += np.float64(row_sum)
-        means[i] = total / (ny * nx)
+                column_sums[x] += row[x] - offset
+        means[i] = column_sums.sum() / (ny * nx)
         scale = np.float32(1.0 / means[i]) if means[i] > 0 else np.float32(1)
         for y in range(ny):
             row = frames[i, y]

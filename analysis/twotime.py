@@ -12,11 +12,9 @@ import numpy as np
 import numpy.typing as npt
 
 from annealscope.analysis.slots import Integers, SlotOrder, block_runs
-from annealscope.analysis.twotime_bins import Bins, OpenBin
+from annealscope.analysis.twotime_bins import GROUP, Bins, OpenBin
 from annealscope.analysis.twotime_map import TwoTimeMap
 from annealscope.analysis.values import FloatArray, InvalidData
-
-_GROUP = 32
 
 
 class TwoTime:
@@ -96,6 +94,38 @@ class TwoTime:
         """
         return self._map(self._products(), np.array(self._bins.sum), int(np.count_nonzero(self._chosen)))
 
+    def so_far(self, most_bins: int) -> TwoTimeMap:
+        """Return C for a look at it: little work, and no work that was done already.
+
+        Parameters
+        ----------
+        most_bins
+            Neighbours are joined until there are no more than so many, at least 2.
+
+        Returns
+        -------
+        TwoTimeMap
+            As of `result`, without the newest bins, which are correlated in groups.
+
+        Raises
+        ------
+        InvalidData
+            No group of bins is complete yet.
+        """
+        n, bins = self._correlated, self._bins
+        if n == 0:
+            raise InvalidData(f"two-time: {GROUP} bins must be complete, got {len(bins.frames)}")
+        number, segment = np.array(bins.number[:n]), np.array(bins.segment[:n])
+        starts = _joined(segment, most_bins)
+        last = np.append(starts[1:], n) - 1
+        sums, frames = (np.add.reduceat(np.array(values[:n]), starts) for values in (bins.sum, bins.frames))
+        products = np.add.reduceat(np.add.reduceat(self._matrix[:n, :n], starts, axis=0), starts, axis=1)
+        value = _normalised(products, sums, frames, segment[starts], int(np.count_nonzero(self._chosen)))
+        t_slots = (number[starts] + number[last]) / 2 * self._width + (self._width - 1) / 2
+        shown = slice(None, None, -(-len(starts) // most_bins))  # more segments than bins
+        width = self._width * int((last - starts + 1).max())
+        return TwoTimeMap(t_slots[shown], segment[starts][shown], value[shown, shown], width)
+
     def without_blocks(self, labels: npt.NDArray[np.integer]) -> Iterator[TwoTimeMap]:
         """Yield C with one block of the image left out, block after block (docs/methods/jackknife.md).
 
@@ -152,14 +182,9 @@ class TwoTime:
         return np.where(self._chosen, blocks, -1).ravel()
 
     def _map(self, products: FloatArray, sums: FloatArray, n_squares: int) -> TwoTimeMap:
-        """Turn sums over squares of delta delta' and delta into < I I' > / (< I > < I' >)."""
-        frames, segment = np.array(self._bins.frames, dtype=np.float64), np.array(self._bins.segment)
-        with np.errstate(divide="ignore", invalid="ignore"):
-            excess = sums / n_squares
-            mean = frames + excess
-            numerator = np.outer(mean, mean) - np.outer(excess, excess) + products / n_squares
-            value = numerator / np.outer(mean, mean)
-        value[segment[:, None] != segment] = np.nan
+        """Turn sums over squares of all complete bins into C."""
+        frames, segment = np.array(self._bins.frames), np.array(self._bins.segment)
+        value = _normalised(products, sums, frames, segment, n_squares)
         t_slots = np.array(self._bins.number) * self._width + (self._width - 1) / 2
         return TwoTimeMap(t_slots, segment, value, self._width)
 
@@ -176,7 +201,7 @@ class TwoTime:
         self._bins.append(self._segment, self._open)
         self._open.start(self._open.number + 1)
         n = len(self._bins.frames)
-        if n == self._correlated + _GROUP:
+        if n == self._correlated + GROUP:
             self._correlate(self._matrix)
             self._correlated = n
         while len(self._bins.frames) == self._max_bins:
@@ -201,6 +226,27 @@ class TwoTime:
         self._matrix[:] = 0
         self._matrix[: self._correlated, : self._correlated] = sums[np.ix_(complete, complete)]
         self._width *= 2
+
+
+def _normalised(
+    products: FloatArray, sums: FloatArray, frames: Integers, segment: Integers, n_squares: int
+) -> FloatArray:
+    """Turn sums over squares of delta delta' and delta into < I I' > / (< I > < I' >)."""
+    with np.errstate(divide="ignore", invalid="ignore"):
+        excess = sums / n_squares
+        mean = frames + excess
+        numerator = np.outer(mean, mean) - np.outer(excess, excess) + products / n_squares
+        value = numerator / np.outer(mean, mean)
+    value[segment[:, None] != segment] = np.nan
+    return np.asarray(value)
+
+
+def _joined(segment: Integers, most: int) -> Integers:
+    """Return where neighbours begin that are joined to ``most`` or fewer, unless there are more segments."""
+    n, change = len(segment), np.diff(segment) != 0
+    together = -(-n // max(most - int(np.count_nonzero(change)), 1))
+    ends = change | (np.diff(np.arange(n) // together) != 0)
+    return np.append(0, np.flatnonzero(ends) + 1)
 
 
 def _symmetric(products: FloatArray) -> FloatArray:

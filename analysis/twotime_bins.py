@@ -1,6 +1,7 @@
 """The time bins of the two-time correlation function, and the kernels that fill and multiply them."""
 
 from dataclasses import dataclass, field
+from itertools import pairwise
 
 import numpy as np
 import numpy.typing as npt
@@ -11,17 +12,18 @@ from annealscope.analysis.values import FloatArray
 
 Pixels = npt.NDArray[np.float32]
 
+GROUP = 64
+"""Bins that are correlated at once: what is read of the older bins is used for all of them."""
+
 _SLAB = 256
 _PARTS = 16
 """Shares of the image that are summed at the same time; fixed, so that no sum depends on the machine."""
 
-_PIXELS_AT_ONCE = 2048
-"""Summed in float32, and few enough for eight images to stay in the processor's cache."""
+_PIXELS_AT_ONCE = 512
+"""Summed in float32, and few enough for a group to stay in the processor's cache."""
 
 _GAP_PIXELS = 272
 """Kept empty between images: a power of two apart they would displace each other from the cache."""
-
-_FASTMATH = {"contract", "reassoc", "arcp", "nsz"}
 
 
 @dataclass
@@ -62,12 +64,12 @@ class Bins:
         """Add a bin."""
         if len(self.frames) == _SLAB * len(self._slabs):
             self._slabs.append(np.zeros((_SLAB, self.chosen.size + _GAP_PIXELS), dtype=np.float32))
-        row_sums = np.zeros(len(done.total))
-        _keep(done.total, self.chosen, self._image(len(self.frames)).reshape(self.chosen.shape), row_sums)
+        column_sums = np.zeros(self.chosen.shape[1])
+        _keep(done.total, self.chosen, self._image(len(self.frames)).reshape(self.chosen.shape), column_sums)
         self.segment.append(segment)
         self.number.append(done.number)
         self.frames.append(done.frames)
-        self.sum.append(float(row_sums.sum()))
+        self.sum.append(float(column_sums.sum()))
 
     def products(self, first: int, last: int) -> FloatArray:
         """Sum bin times bin over pixels: bins up to last by bins from first, (last, last - first).
@@ -117,72 +119,71 @@ class Bins:
 
 def _slab_products(slabs: list[Pixels], first: int, last: int) -> FloatArray:
     products = np.zeros((last, last - first))
-    for new in range(first // _SLAB, -(-last // _SLAB)):
-        start, stop = max(first, new * _SLAB), min(last, (new + 1) * _SLAB)
-        columns = slabs[new][start % _SLAB : (stop - 1) % _SLAB + 1]
-        # One space for all slabs: the first touch of new memory may take as long as the sums.
-        space = np.empty((_PARTS, _SLAB, _whole_fours(len(columns))))
+    # One space for all slabs: the first touch of new memory may take as long as the sums.
+    space = np.empty((_PARTS, _SLAB, GROUP))
+    next_slab = (first // _SLAB + 1) * _SLAB
+    edges = sorted({*range(first, last, GROUP), *range(next_slab, last, _SLAB), last})
+    for start, stop in pairwise(edges):
+        new, row = divmod(start, _SLAB)
+        columns = slabs[new][row : row + stop - start]
         for old, slab in enumerate(slabs[: new + 1]):
-            rows = slice(old * _SLAB, min(last, (old + 1) * _SLAB))
-            products[rows, start - first : stop - first] = _products(
-                slab[: rows.stop - rows.start], columns, space
-            )
+            rows = slab[: stop - old * _SLAB]
+            sums = space[:, : len(rows), : len(columns)]
+            _set_products(rows, columns, sums)
+            products[old * _SLAB :, start - first : stop - first][: len(rows)] = sums.sum(axis=0)
     return products
 
 
-def _products(old: Pixels, new: Pixels, space: FloatArray) -> FloatArray:
-    """Sum over pixels of each old image times each new one, rows of slabs: (len(old), len(new))."""
-    space[:] = 0
-    _add_products(old, new, space)
-    products: FloatArray = space.sum(axis=0)[: len(old), : len(new)]
-    return products
+@njit(cache=True, parallel=True)
+def _set_products(old, new, sums):  # type: ignore[no-untyped-def]
+    """sums[part, i, j] = sum of old[i] new[j] over a part of the pixels.
 
-
-def _whole_fours(n: int) -> int:
-    return -(-n // 4) * 4
-
-
-@njit(cache=True, parallel=True, fastmath=_FASTMATH)
-def _add_products(old, new, sums):  # type: ignore[no-untyped-def]
-    """sums[part, i, j] += sum of old[i] new[j] over a part of the pixels.
-
-    Four images meet four, so that what is read is used four times; their 16 sums and 8 values fit into the
-    registers. Numbers past the last image repeat it, and what they add is not used. A library would do the
-    same with threads of its own, which fight with the ones that numba has.
+    Every sum runs pixel after pixel; what the processor does at once are the sums of a group. A library
+    would do the same with threads of its own, which fight with the ones that numba has. The last pixels may
+    lie in the gap, where images are 0.
     """
     n_pixels = old.shape[1] - _GAP_PIXELS
-    share = max(_PIXELS_AT_ONCE, -(-n_pixels // _PARTS))
-    at_once = -(-share // -(-share // _PIXELS_AT_ONCE))
+    share = max(_PIXELS_AT_ONCE, -(-n_pixels // (4 * _PARTS)) * 4)
     for part in prange(_PARTS):
-        out, end = sums[part], min((part + 1) * share, n_pixels)
-        for start in range(part * share, end, at_once):
-            stop = min(start + at_once, end)
+        group = np.zeros((_PIXELS_AT_ONCE, GROUP), dtype=np.float32)
+        partial = np.empty((4, GROUP), dtype=np.float32)
+        sums[part] = 0
+        end = min((part + 1) * share, -(-n_pixels // 4) * 4)
+        for start in range(part * share, end, _PIXELS_AT_ONCE):
+            stop = min(start + _PIXELS_AT_ONCE, end)
+            _turn(new[:, start:stop], group)
             for i in range(0, old.shape[0], 4):
-                for j in range(0, new.shape[0], 4):
-                    _add_four_by_four(old, new, i, j, start, stop, out)
+                _multiply_four(old[i : i + 4, start:stop], group, partial)
+                for row in range(min(4, old.shape[0] - i)):
+                    for j in range(new.shape[0]):
+                        sums[part, i + row, j] += partial[row, j]
 
 
-@njit(cache=True, fastmath=_FASTMATH)
-def _add_four_by_four(old, new, i, j, start, stop, out):  # type: ignore[no-untyped-def]
-    last_i, last_j = old.shape[0] - 1, new.shape[0] - 1
-    x0, x1 = old[i, start:stop], old[min(i + 1, last_i), start:stop]
-    x2, x3 = old[min(i + 2, last_i), start:stop], old[min(i + 3, last_i), start:stop]
-    y0, y1 = new[j, start:stop], new[min(j + 1, last_j), start:stop]
-    y2, y3 = new[min(j + 2, last_j), start:stop], new[min(j + 3, last_j), start:stop]
-    s00 = s01 = s02 = s03 = s10 = s11 = s12 = s13 = np.float32(0)
-    s20 = s21 = s22 = s23 = s30 = s31 = s32 = s33 = np.float32(0)
-    for p in range(np.uintp(stop - start)):  # unsigned: signed indices keep the loop from vectorising
-        a0, a1, a2, a3 = x0[p], x1[p], x2[p], x3[p]
-        b0, b1, b2, b3 = y0[p], y1[p], y2[p], y3[p]
-        s00, s01, s02, s03 = s00 + a0 * b0, s01 + a0 * b1, s02 + a0 * b2, s03 + a0 * b3
-        s10, s11, s12, s13 = s10 + a1 * b0, s11 + a1 * b1, s12 + a1 * b2, s13 + a1 * b3
-        s20, s21, s22, s23 = s20 + a2 * b0, s21 + a2 * b1, s22 + a2 * b2, s23 + a2 * b3
-        s30, s31, s32, s33 = s30 + a3 * b0, s31 + a3 * b1, s32 + a3 * b2, s33 + a3 * b3
-    for k, row in enumerate(
-        ((s00, s01, s02, s03), (s10, s11, s12, s13), (s20, s21, s22, s23), (s30, s31, s32, s33))
-    ):
-        for m in range(4):
-            out[i + k, j + m] += row[m]
+@njit(cache=True)
+def _turn(images, group):  # type: ignore[no-untyped-def]
+    """group[p, j] = images[j, p]."""
+    for p in range(np.uintp(images.shape[1])):
+        for j in range(np.uintp(images.shape[0])):
+            group[p, j] = images[j, p]
+
+
+@njit(cache=True)
+def _multiply_four(images, group, out):  # type: ignore[no-untyped-def]
+    """out[i, j] = sum of images[i, p] group[p, j], four pixels in one go; the last image may repeat."""
+    one, two, three, last = np.uintp(1), np.uintp(2), np.uintp(3), images.shape[0] - 1
+    x0, x1, x2, x3 = images[0], images[min(1, last)], images[min(2, last)], images[last]
+    out[:] = 0
+    for p in range(np.uintp(0), np.uintp(images.shape[1]), np.uintp(4)):  # signed indices would be slow
+        a0, a1, a2, a3 = x0[p], x0[p + one], x0[p + two], x0[p + three]
+        b0, b1, b2, b3 = x1[p], x1[p + one], x1[p + two], x1[p + three]
+        c0, c1, c2, c3 = x2[p], x2[p + one], x2[p + two], x2[p + three]
+        d0, d1, d2, d3 = x3[p], x3[p + one], x3[p + two], x3[p + three]
+        for j in range(np.uintp(GROUP)):
+            y0, y1, y2, y3 = group[p, j], group[p + one, j], group[p + two, j], group[p + three, j]
+            out[0, j] = out[0, j] + a0 * y0 + a1 * y1 + a2 * y2 + a3 * y3
+            out[one, j] = out[one, j] + b0 * y0 + b1 * y1 + b2 * y2 + b3 * y3
+            out[two, j] = out[two, j] + c0 * y0 + c1 * y1 + c2 * y2 + c3 * y3
+            out[three, j] = out[three, j] + d0 * y0 + d1 * y1 + d2 * y2 + d3 * y3
 
 
 @njit(cache=True)
@@ -214,11 +215,10 @@ def _add_frames(frames, side, total):  # type: ignore[no-untyped-def]
 
 
 @njit(cache=True)
-def _keep(total, chosen, image, row_sums):  # type: ignore[no-untyped-def]
-    """Copy a bin, zero where a square takes no part, and sum its rows."""
+def _keep(total, chosen, image, column_sums):  # type: ignore[no-untyped-def]
+    """Copy a bin, zero where a square takes no part, and add up its columns."""
     for y in range(np.uintp(total.shape[0])):
-        row_sum = 0.0
         for x in range(np.uintp(total.shape[1])):
-            image[y, x] = total[y, x] if chosen[y, x] else np.float32(0)
-            row_sum += image[y, x]
-        row_sums[y] = row_sum
+            value = total[y, x] if chosen[y, x] else np.float32(0)
+            image[y, x] = value
+            column_sums[x] += value

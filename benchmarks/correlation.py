@@ -28,6 +28,7 @@ from annealscope.analysis.kww_batch import fit_curves, fit_limits
 from annealscope.analysis.kww_model import finite_kww, kww
 from annealscope.analysis.multitau import MultiTau
 from annealscope.analysis.twotime import TwoTime
+from annealscope.analysis.twotime_bins import GROUP
 
 LAG_SLOTS = np.unique(np.rint(np.geomspace(1, 1500, 48)))[:40]
 EVERY_LAG = FitSpec(resample="none", range="full")
@@ -215,24 +216,29 @@ def finite_fit(sizes: Sizes) -> None:
 
 
 def first_touch_s(size: int) -> float:
-    """Return how long it takes to get and fill this many bytes of new memory."""
+    """Return how long it takes to get and fill this many bytes of new memory.
+
+    Once before the work: a virtual machine gets memory from its host when it is first used, ten times slower
+    than when it is used again. Then beside the work: what the operating system takes is part of it.
+    """
     return seconds(lambda: np.zeros(size, dtype=np.uint8).fill(1))
 
 
 def two_time(name: str, aim: str, history: int, pixel_bin: int, sizes: Sizes) -> None:
-    """Correlate groups of 32 frames with a history, against multiplying matrices."""
+    """Correlate groups of frames with a history, against multiplying matrices."""
     shape = (sizes.side, sizes.side)
-    two = TwoTime(shape, bin_frames=1, max_bins=history + 1024, pixel_bin=pixel_bin)
-    feed = feeder(two, frames_like_speckle(BLOCK, shape))
-    for _ in range(history // BLOCK):
-        feed()
     squares = (sizes.side // pixel_bin) ** 2
+    first_touch_s(4 * squares * (history + sizes.repeats * GROUP))
+    two = TwoTime(shape, bin_frames=1, max_bins=history + 1024, pixel_bin=pixel_bin)
+    feed = feeder(two, frames_like_speckle(GROUP, shape))
+    for _ in range(history // GROUP):
+        feed()
     samples = []
     for n in range(sizes.repeats):
         took = seconds(feed)
-        useful = 2e-9 * squares * BLOCK * (history + n * BLOCK + (BLOCK + 1) / 2)
-        samples.append(TwoTimeSample(useful, took, first_touch_s(4 * squares * BLOCK), sizes.gemm))
-    two_time_rows(name, aim, samples, lambda took: f"{1e3 * took / BLOCK:.2f} ms/frame")
+        useful = 2e-9 * squares * GROUP * (history + n * GROUP + (GROUP + 1) / 2)
+        samples.append(TwoTimeSample(useful, took, first_touch_s(4 * squares * GROUP), sizes.gemm))
+    two_time_rows(name, aim, samples, lambda took: f"{1e3 * took / GROUP:.2f} ms/frame")
 
 
 @dataclass
@@ -272,11 +278,12 @@ def two_times(sizes: Sizes) -> None:
 def offline(sizes: Sizes) -> None:
     """Correlate a whole record, a strip of every frame."""
     strip, samples = (sizes.strip, sizes.side), []
-    frames = frames_like_speckle(BLOCK, strip)
+    frames = frames_like_speckle(GROUP, strip)
     pixels = strip[0] * strip[1]
+    first_touch_s(4 * pixels * sizes.offline)
     for _ in range(max(sizes.repeats // 2, 1)):
         feed = feeder(TwoTime(strip, bin_frames=1, max_bins=sizes.offline + 2), frames)
-        took = sum(seconds(feed) for _ in range(sizes.offline // BLOCK))
+        took = sum(seconds(feed) for _ in range(sizes.offline // GROUP))
         useful = 1e-9 * pixels * sizes.offline * (sizes.offline + 1)
         samples.append(TwoTimeSample(useful, took, first_touch_s(4 * pixels * sizes.offline), sizes.gemm))
     whole = sizes.side / sizes.strip

@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 import numpy as np
 import numpy.typing as npt
 
+from annealscope.analysis.bad_pixels import find_bad_pixels
 from annealscope.analysis.ecm import EcmAnalysis, EcmSpec
 from annealscope.analysis.speckle_size import aperture_from_speckles
 from annealscope.analysis.values import FrameBlock, InvalidData, Result, Results, uniform_block
@@ -169,7 +170,10 @@ def _measured_aperture(part: EcmSpec, blocks: Iterator[FrameBlock]) -> float:
         raise InvalidData(
             "no two of the frames used follow each other, so speckles cannot be measured; give --aperture"
         )
-    return aperture_from_speckles(some[:FRAMES_TO_MEASURE_SPECKLES], part.pixel_nm)
+    frames = some[:FRAMES_TO_MEASURE_SPECKLES].copy()
+    if bad := find_bad_pixels(frames, part.offset_counts):
+        bad.fill(frames)
+    return aperture_from_speckles(frames, part.pixel_nm)
 
 
 def _scales(period_s: float | None, pixel_nm: float | None) -> tuple[float, float]:

@@ -40,6 +40,7 @@ def g2(hold: HoldSummary) -> str:
         "large, which its statistical error does not contain.",
         *_why(hold),
         *_error(hold.fits.get("corrected")),
+        *_masked(hold),
         "Neighbouring lags are correlated, they come from the same frames: long runs of residuals of one "
         "sign are normal.",
     ])  # fmt: skip
@@ -72,6 +73,12 @@ def share_of_bias(apart_s: float, bias_s: float) -> str:
 def _error(fit: Fit | None) -> Iterable[str]:
     if fit is not None and np.isfinite(fit.sigma_tau_s):
         yield ERRORS.get(fit.errors, ERRORS[""])
+
+
+def _masked(hold: HoldSummary) -> Iterable[str]:
+    """Say how many pixels of the camera were left out."""
+    if hold.correlation and hold.correlation.bad_pixels:
+        yield f"{counted(hold.correlation.bad_pixels, 'bad pixel')} of the camera masked."
 
 
 def durations(hold: HoldSummary) -> str:

@@ -56,7 +56,9 @@ def _correlation(entry: Any) -> Correlation | None:
     if lag_s is None or not curves:
         return None
     n_speckles = entry["g2"].attrs.get("n_speckles", NOT_A_NUMBER)
-    return Correlation(lag_s, curves, array_of(entry, "g2/pairs"), float(n_speckles))
+    bad = array_of(entry, "mask/bad_pixels")
+    n_bad = 0 if bad is None else len(bad)
+    return Correlation(lag_s, curves, array_of(entry, "g2/pairs"), float(n_speckles), n_bad)
 
 
 def _fits(entry: Any) -> Iterable[tuple[str, Fit]]:

@@ -100,6 +100,9 @@ class Correlation:
     n_speckles: float = NOT_A_NUMBER
     """Independent speckles in the part of the frame that was analysed."""
 
+    bad_pixels: int = 0
+    """Of the camera, left out."""
+
 
 @dataclass(frozen=True)
 class DriftTrace:
