@@ -4,9 +4,9 @@
     python benchmarks/viewers.py --size 1024 --seconds 10
 
 Frames go at a fixed rate through the real publisher to a real recorder and a real analyst. Viewers are
-another process that subscribes to the frames as ``live.json`` says. A turn is what the engine does for each
-frame: send it, and handle what has arrived. Memory is that of the controller's process, above what it had
-before the viewers came.
+another process that subscribes to frames and news as ``live.json`` says. A turn is what the engine does for
+each frame: send it, and handle what has arrived. Memory is that of the controller's process, above what it
+had before the viewers came.
 """
 
 import argparse
@@ -45,7 +45,7 @@ class Scene:
     frozen: bool = False
     """Stopped in the middle of their work, with their connections open."""
     fickle: bool = False
-    """Connect anew after every frame."""
+    """Connect anew after every message."""
 
 
 SCENES = {
@@ -93,11 +93,11 @@ def looked_at(folder: Path, scene: Scene) -> Iterator[None]:
 
 
 def view() -> None:
-    """Look on until the parent is gone; say how many frames were seen."""
+    """Look on until the parent is gone; say how many messages were seen."""
     parent = wire.Parent(sys.stdin)
-    endpoint = json.loads((Path(parent.settings["folder"]) / LIVE_FILE).read_text())["frames_endpoint"]
+    live = json.loads((Path(parent.settings["folder"]) / LIVE_FILE).read_text())
     context = zmq.Context()
-    sockets = [subscribed(context, endpoint) for _ in range(parent.settings["viewers"])]
+    sockets = [subscribed(context, live) for _ in range(parent.settings["viewers"])]
     time.sleep(0.5)
     print("looking", flush=True)
     seen = 0
@@ -107,14 +107,15 @@ def view() -> None:
                 seen += 1
                 if parent.settings["fickle"]:
                     socket.close()
-                    sockets[n] = subscribed(context, endpoint)
+                    sockets[n] = subscribed(context, live)
     print(seen)
     context.destroy(linger=0)
 
 
-def subscribed(context: wire.Context, endpoint: str) -> wire.Socket:
-    """Return a socket that gets all frames."""
-    socket = wire.connect(context, zmq.SUB, endpoint, queued=2)
+def subscribed(context: wire.Context, live: dict[str, str]) -> wire.Socket:
+    """Return a socket that gets all frames and news."""
+    socket = wire.connect(context, zmq.SUB, live["frames_endpoint"], queued=2)
+    socket.connect(live["news_endpoint"])
     socket.setsockopt(zmq.SUBSCRIBE, b"")
     return socket
 

@@ -212,7 +212,7 @@ def test_an_answer_that_is_none_is_reported(answer, tmp_path, context):
 
 def test_a_viewer_sees_frames_and_one_that_is_frozen_costs_nobody_anything(context):
     viewers = Viewers()
-    frozen, good = (wire.connect(context, zmq.SUB, viewers.endpoint, queued=1) for _ in range(2))
+    frozen, good = (wire.connect(context, zmq.SUB, viewers.frames_endpoint, queued=1) for _ in range(2))
     for viewer in (frozen, good):
         viewer.setsockopt(zmq.SUBSCRIBE, b"")
     header, _ = frame(0)

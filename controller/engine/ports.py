@@ -99,6 +99,9 @@ class Status:
     segment: int = 0
     """Of the open hold."""
     drift_nm: float | None = None
+    """The larger part of the newest displacement."""
+    drift_yx_nm: Pair | None = None
+    """Both parts of it, (y, x); positive: to larger index."""
     tau_s: float | None = None
     sigma_tau_s: float | None = None
     compiling: bool = False

@@ -48,6 +48,7 @@ def _with_frames(status: Status, bench: Bench, acquisition: Acquire) -> Status:
         frames_lost=acquisition.frames_lost,
         segment=acquisition.segment,
         drift_nm=max(abs(drift.measured_nm[0]), abs(drift.measured_nm[1])) if drift else None,
+        drift_yx_nm=drift.measured_nm if drift else None,
         tau_s=live.tau_s if live else None,
         sigma_tau_s=live.sigma_tau_s if live else None,
         compiling=live is not None and live.compiling,

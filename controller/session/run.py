@@ -182,7 +182,7 @@ class _Session:
             compression=self.options.compression,
         )
         with closing(publisher):
-            desk = Desk(commands, observer)
+            desk = Desk(commands, publisher.viewers.show_status, observer)
             self._start(publisher, desk)
             try:
                 outcome = self._engine(publisher, commands, desk).run()

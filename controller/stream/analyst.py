@@ -5,23 +5,15 @@ frame log. So it never keeps the camera waiting and never misses a frame. One JS
 ``{"endpoint": "tcp://127.0.0.1:PORT", "frames_endpoint": "tcp://127.0.0.1:PORT"}``.
 """
 
+import math
 import os
 import sys
-import time
-from pathlib import Path
 from typing import Any
 
 import zmq
 
 from annealscope.analysis.compiling import when_compiling
-from annealscope.analysis.drift_watch import DriftWatch
-from annealscope.analysis.ecm import EcmAnalysis, EcmLive
-from annealscope.analysis.fem import FemLive
 from annealscope.analysis.values import InvalidData
-from annealscope.controller.analysis_setup import Analysis, analysis_of, block_of, watch_of
-from annealscope.controller.record.block import block_of_rows
-from annealscope.controller.record.framelog import RecordError
-from annealscope.controller.record.holdlogs import HoldLogs
 from annealscope.controller.stream import wire
 from annealscope.controller.stream.messages import (
     BadMessage,
@@ -35,79 +27,14 @@ from annealscope.controller.stream.messages import (
     OpenHold,
     Trouble,
 )
+from annealscope.controller.stream.pace import Pace
+from annealscope.controller.stream.sessions import HoldSession, WatchSession
 
 LIVE_EVERY_S = 0.5
-LIVE_SHARE = 0.05
-"""Share of the time that live results may take."""
+PREVIEW_EVERY_S = 1.0
+SHARE = 0.05
+"""Of the time, that live results may take, and previews beside them."""
 IDLE_MS = 20
-ROWS_AT_ONCE = 32
-"""Frames read from the log before the parent is heard and told again."""
-
-
-class HoldSession:
-    """The analysis of one hold: every frame once, in the order of the log."""
-
-    def __init__(self, opening: OpenHold) -> None:
-        self.opening = opening
-        self.analysis = analysis_of(opening)
-        self.rows = 0
-        """Frames analysed: also the next row to read from the log."""
-        self.closing: CloseHold | None = None
-        self._next_seq = 0
-        self._logs: HoldLogs | None = None
-
-    @property
-    def complete(self) -> bool:
-        """Every frame that was recorded has been analysed."""
-        return self.closing is not None and self.rows >= self.closing.frames
-
-    def offer(self, header: FrameHeader, pixels: Any) -> list[DriftRow]:
-        """Analyse a frame from the publisher, after those that were missed before it."""
-        if header.hold != self.opening.hold or header.seq < self._next_seq:
-            return []
-        rows = [] if self._follows(header) else self.catch_up()
-        if self._follows(header):
-            rows += self._analyse(header, pixels)
-        return rows
-
-    def catch_up(self) -> list[DriftRow]:
-        """Analyse the next frames that are in the log and have not been seen; not too many at a time."""
-        rows = []
-        try:
-            if self._logs is None:
-                self._logs = HoldLogs(Path(self.opening.folder) / "holds" / self.opening.name)
-            end = min(self._logs.rows, self.rows + ROWS_AT_ONCE)
-            while self.rows < end:
-                rows += self._analyse(*self._logs.read(self.rows))
-        except RecordError:  # not written yet: next time
-            return rows
-        return rows
-
-    def close(self) -> None:
-        """Close the logs, so that the recorder can delete them."""
-        if self._logs is not None:
-            self._logs.close()
-
-    def _follows(self, header: FrameHeader) -> bool:
-        return header.seq - header.lost_before == self._next_seq
-
-    def _analyse(self, header: FrameHeader, pixels: Any) -> list[DriftRow]:
-        rows = _update(self.analysis, header, pixels)
-        self.rows += 1
-        self._next_seq = header.seq + 1
-        return rows
-
-
-class WatchSession:
-    """The drift while nothing is recorded: frames as they come, none is ever missed but none is kept."""
-
-    def __init__(self, opening: OpenHold) -> None:
-        self.hold = opening.hold
-        self._watch = watch_of(opening)
-
-    def offer(self, header: FrameHeader, pixels: Any) -> list[DriftRow]:
-        """Locate a frame."""
-        return _update(self._watch, header, pixels) if header.hold == self.hold else []
 
 
 class Analyst:
@@ -125,7 +52,10 @@ class Analyst:
         self._session: HoldSession | None = None
         self._watch: WatchSession | None = None
         self._live_rows = 0
-        self._live_due_s = 0.0
+        self._preview_rows: float = 0
+        """Frames that the last one was made of; infinite: there is no other one in this hold."""
+        self._live_pace = Pace(LIVE_EVERY_S, SHARE)
+        self._preview_pace = Pace(PREVIEW_EVERY_S, SHARE)
 
     def serve(self) -> None:
         """Answer until the parent is gone."""
@@ -162,7 +92,7 @@ class Analyst:
             self._session, self._watch = None, WatchSession(opening)
         else:
             self._session, self._watch = HoldSession(opening), None
-            self._live_rows = 0
+            self._live_rows = self._preview_rows = 0
 
     def _take_published(self) -> None:
         header, parts = self._receive(self._frames)
@@ -186,16 +116,30 @@ class Analyst:
         for row in rows:
             self._tell(row)
         session = self._session
-        if session is not None and session.rows > self._live_rows and time.monotonic() >= self._live_due_s:
+        if session is None:
+            return
+        if session.rows > self._live_rows and self._live_pace.due:
             self._tell_live(session)
+        elif session.rows > self._preview_rows and self._preview_pace.due:
+            self._tell_preview(session)
 
     def _tell_live(self, session: HoldSession) -> None:
         """Say what the record shows so far, as often as costs little of the time for frames."""
-        start_s = time.monotonic()
-        self._tell(_live(session))
-        end_s = time.monotonic()
+        with self._live_pace.measured():
+            self._tell(session.live())
         self._live_rows = session.rows
-        self._live_due_s = end_s + max(LIVE_EVERY_S, (end_s - start_s) / LIVE_SHARE)
+
+    def _tell_preview(self, session: HoldSession) -> None:
+        """Show what the record says so far to those who look on; without, when that fails once."""
+        try:
+            with self._preview_pace.measured():
+                preview, arrays = session.preview()
+                wire.send(self._control, preview, *arrays)
+        except Exception as error:  # the results matter more than a look at them
+            self._complain(f"no preview of {session.opening.name}: {type(error).__name__}: {error}")
+            self._preview_rows = math.inf
+        else:
+            self._preview_rows = session.rows
 
     def _finish_if_complete(self) -> None:
         session = self._session
@@ -221,31 +165,6 @@ class Analyst:
 
     def _tell(self, message: Message) -> None:
         wire.send(self._control, message)
-
-
-def _update(analysis: Analysis | DriftWatch, header: FrameHeader, pixels: Any) -> list[DriftRow]:
-    """Analyse one frame; return its displacement, if that is measured."""
-    block = block_of(block_of_rows([(header, pixels)]))
-    if not isinstance(analysis, EcmAnalysis | DriftWatch):
-        analysis.update(block)
-        return []
-    (moved,) = analysis.update(block)
-    return [DriftRow(hold=header.hold, seq=header.seq, **moved._asdict())]
-
-
-def _live(session: HoldSession) -> Live:
-    live = session.analysis.live()
-    ecm = live if isinstance(live, EcmLive) else EcmLive(session.rows)
-    fem = live if isinstance(live, FemLive) else FemLive(session.rows)
-    return Live(
-        hold=session.opening.hold,
-        frames=session.rows,
-        tau_s=ecm.tau_s,
-        beta=ecm.beta,
-        sigma_tau_s=ecm.sigma_tau_s,
-        V_max=fem.V_max,
-        sigma_V_max=fem.sigma,
-    )
 
 
 def main() -> None:

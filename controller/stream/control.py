@@ -37,19 +37,25 @@ class ControlServer:
         The run folder, for ``live.json``.
     handler
         Answers the requests.
-    frames_endpoint
-        Where viewers get frames, for ``live.json``.
+    frames_endpoint, news_endpoint
+        Where viewers get frames, and everything else, for ``live.json``.
     """
 
     def __init__(
-        self, context: wire.Context, folder: Path, handler: Handler, frames_endpoint: str | None = None
+        self,
+        context: wire.Context,
+        folder: Path,
+        handler: Handler,
+        frames_endpoint: str | None = None,
+        news_endpoint: str | None = None,
     ) -> None:
         self.socket, endpoint = wire.bind(context, zmq.REP, max_bytes=MAX_REQUEST_BYTES)
         self._token = secrets.token_hex(16)
         self._handler = handler
         self._path = folder / LIVE_FILE
         address = {"pid": os.getpid(), "endpoint": endpoint, "token": self._token}
-        write_live(self._path, {**address, "frames_endpoint": frames_endpoint})
+        looking_on = {"frames_endpoint": frames_endpoint, "news_endpoint": news_endpoint}
+        write_live(self._path, {**address, **looking_on})
 
     def poll(self) -> None:
         """Answer what has been asked, but not so much that the run would wait for it."""

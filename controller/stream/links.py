@@ -20,6 +20,7 @@ from annealscope.controller.stream.messages import (
     Message,
     NoResults,
     OpenHold,
+    Preview,
     ResultsHeader,
     Trouble,
 )
@@ -288,8 +289,8 @@ class AnalystLink(Link):
         self.drift = None
         self._opening = self._closing = None
 
-    def handle(self) -> list[tuple[ResultsHeader | NoResults, list[Any]]]:
-        """Take in what has arrived; return results that are to go to the recorder."""
+    def handle(self) -> list[tuple[ResultsHeader | NoResults | Preview, list[Any]]]:
+        """Take in what has arrived; return results: for the recorder, and while they grow for viewers."""
         results = []
         for message, arrays in self.drain():
             if isinstance(message, Hello):
@@ -300,7 +301,7 @@ class AnalystLink(Link):
                 self.drift = message
             elif isinstance(message, Live):
                 self.live = message
-            elif isinstance(message, ResultsHeader | NoResults):
+            elif isinstance(message, ResultsHeader | NoResults | Preview):
                 results.append((message, arrays))
             elif isinstance(message, Trouble):
                 self.complaints.append(message.message)

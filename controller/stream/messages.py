@@ -5,9 +5,11 @@ Sockets (all loopback TCP, all bound by the controller, so that a child can be r
 * ``recorder`` ROUTER <-> DEALER: OpenHold, FrameHeader + pixels, NewSegment, Lost, Reading, CloseHold,
   ResultsHeader + arrays -> <- Hello, Ack, HoldClosed, Trouble
 * ``analyst`` ROUTER <-> DEALER: OpenHold, CloseHold, FrameHeader + pixels of a watch -> <- Hello, DriftRow,
-  Live, ResultsHeader + arrays, NoResults, Trouble
+  Live, Preview + arrays, ResultsHeader + arrays, NoResults, Trouble
 * ``frames`` PUB -> SUB (analyst): FrameHeader + pixels; what is missed is read from the frame log.
 * ``viewers`` PUB -> SUB (anybody of this machine): FrameHeader + pixels, a few a second.
+* ``news`` PUB -> SUB (the same): OpenHold, StatusNow, Preview + arrays. The newest of each kind comes again
+  every second, on both.
 """
 
 from typing import Annotated, Any, Literal
@@ -71,6 +73,9 @@ class Grid(BaseModel):
     pitch_nm: float
 
 
+Method = Literal["ecm", "fem", "diffraction", "watch"]
+
+
 class OpenHold(Message):
     """A new acquisition begins."""
 
@@ -83,7 +88,7 @@ class OpenHold(Message):
     folder: str
     """The run folder."""
     title: str
-    method: Literal["ecm", "fem", "diffraction", "watch"] = "ecm"
+    method: Method = "ecm"
     """``watch``: the drift is measured, but nothing is recorded and there are no results."""
     camera: CameraInfo
     grid: Grid | None = None
@@ -233,6 +238,29 @@ class ResultsHeader(Message):
     entries: list[ArrayPart]
 
 
+class Preview(Message):
+    """Results of the open hold so far, small enough to be looked at; arrays follow as in `ResultsHeader`."""
+
+    kind: Literal["preview"] = "preview"
+    hold: int
+    name: str
+    """As in `OpenHold`."""
+    method: Method
+    frames: int
+    """Of the hold, analysed."""
+    t_s: float
+    """End of the newest of them, on the run's clock."""
+    entries: list[ArrayPart]
+
+
+class StatusNow(Message):
+    """Where the run is, for viewers."""
+
+    kind: Literal["status"] = "status"
+    status: dict[str, Any]
+    """The fields of `engine.ports.Status`, plain JSON."""
+
+
 class NoResults(Message):
     """The recorder is to close the hold without results."""
 
@@ -265,7 +293,7 @@ class Trouble(Message):
 
 AnyMessage = Annotated[
     Hello | OpenHold | FrameHeader | NewSegment | Lost | Reading | Ack | CloseHold | DriftRow | Live
-    | ResultsHeader | NoResults | HoldClosed | Trouble,
+    | Preview | StatusNow | ResultsHeader | NoResults | HoldClosed | Trouble,
     Field(discriminator="kind"),
 ]  # fmt: skip
 _ADAPTER: TypeAdapter[Any] = TypeAdapter(AnyMessage)

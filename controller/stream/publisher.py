@@ -25,11 +25,12 @@ from annealscope.controller.stream.messages import (
     NewSegment,
     NoResults,
     OpenHold,
+    Preview,
     Reading,
     ResultsHeader,
 )
 from annealscope.controller.stream.retold import Note
-from annealscope.controller.stream.viewers import Viewers
+from annealscope.controller.stream.viewers import AGAIN_EVERY_S, Viewers
 from annealscope.drivers.interfaces import Frame
 
 CREDIT_FRAMES = 64
@@ -43,7 +44,7 @@ NO_CREDIT = f"{CREDIT_FRAMES} frames before them were not on the disk yet"
 
 
 class Publisher:
-    """The `FrameStream` of a run: two children, three sockets, one thread (the engine's)."""
+    """The `FrameStream` of a run: two children, some sockets, one thread (the engine's)."""
 
     def __init__(
         self,
@@ -61,7 +62,8 @@ class Publisher:
         self._recorder = RecorderLink(self._context)
         self._analyst = AnalystLink(self._context)
         self._frames, frames_endpoint = wire.bind(self._context, zmq.PUB, PUBLISHED_AHEAD)
-        self._viewers = Viewers()
+        self.viewers = Viewers()
+        """Whoever looks on."""
         self._patience = patience or Patience()
         self._caretaker = Caretaker(
             self._recorder,
@@ -87,7 +89,8 @@ class Publisher:
 
     def listen(self, handler: Handler) -> None:
         """Answer requests from other processes, from now on."""
-        self._control = ControlServer(self._context, self._folder, handler, self._viewers.endpoint)
+        endpoints = self.viewers.frames_endpoint, self.viewers.news_endpoint
+        self._control = ControlServer(self._context, self._folder, handler, *endpoints)
 
     def start(self) -> None:
         """Start the children and wait until both listen. Raises RunError."""
@@ -108,7 +111,7 @@ class Publisher:
             link.close()
         self._frames.close(0)
         self._context.destroy(linger=0)
-        self._viewers.close()
+        self.viewers.close()
 
     # ------------------------------------------------------------------ the frame stream
 
@@ -136,6 +139,7 @@ class Publisher:
         self._opening, self._closing = opening, False
         self._taken = HoldFrames(opening)
         self._analyst.open_hold(opening)
+        self.viewers.tell(opening)
 
     def new_segment(self, why: str) -> int:
         """Break the open hold: slots begin anew, no correlation crosses. Returns the segment's number."""
@@ -158,7 +162,7 @@ class Publisher:
             pixels = np.ascontiguousarray(frame.data)
             header = taken.header(frame, pixels, shift_applied_nm, beam_on)
             self._send(header, pixels)
-            self._viewers.show(header, pixels)
+            self.viewers.show(header, pixels)
 
     def send_temperature(self, t_s: float, temperature_K: float, setpoint_K: float) -> None:
         """Record a temperature with the open hold."""
@@ -223,13 +227,17 @@ class Publisher:
 
     def wait(self, timeout_s: float) -> None:
         """Handle what has arrived, and look after the children."""
-        self._poll(timeout_s)
+        self._poll(min(timeout_s, AGAIN_EVERY_S))
         if self._control is not None:
             self._control.poll()
         for ack in self._recorder.handle():
             self._journal_durable(ack)
         for message, arrays in self._analyst.handle():
-            self._pass_results_on(message, arrays)
+            if isinstance(message, Preview):
+                self.viewers.tell(message, *arrays)
+            else:
+                self._pass_results_on(message, arrays)
+        self.viewers.keep_up()
         self._pass_complaints_on()
         self._caretaker.look_after_recorder()
         self._caretaker.look_after_analyst(owes=self._analyst_owes())

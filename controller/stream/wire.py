@@ -19,6 +19,7 @@ from annealscope.controller.stream.messages import (
     BadMessage,
     FrameHeader,
     Message,
+    Preview,
     ResultsHeader,
     decode,
     encode,
@@ -233,8 +234,8 @@ def results_to_entries(results: Mapping[str, Any]) -> Iterable[Entry]:
         )
 
 
-def parts_to_entries(header: ResultsHeader, parts: list[Any]) -> list[Entry]:
-    """Return what `results_to_parts` sent. Raises BadMessage."""
+def parts_to_entries(header: ResultsHeader | Preview, parts: list[Any]) -> list[Entry]:
+    """Return the entries of a message that carries results. Raises BadMessage."""
     expected = sum(entry.dtype is not None for entry in header.entries)
     if len(parts) != expected:
         raise BadMessage(f"results of hold {header.hold} came with {len(parts)} arrays instead of {expected}")
