@@ -105,21 +105,22 @@ class TwoTime:
         Returns
         -------
         TwoTimeMap
-            As of `result`, without the newest bins, which are correlated in groups.
+            As of `result`; from the first group of 64 on without the newest bins, which are correlated in
+            groups.
 
         Raises
         ------
         InvalidData
-            No group of bins is complete yet.
+            No bin is complete yet.
         """
-        n, bins = self._correlated, self._bins
-        if n == 0:
-            raise InvalidData(f"two-time: {GROUP} bins must be complete, got {len(bins.frames)}")
+        bins = self._bins
+        matrix = self._matrix if self._correlated else self._products()
+        n = self._correlated or len(bins.frames)
         number, segment = np.array(bins.number[:n]), np.array(bins.segment[:n])
         starts = _joined(segment, most_bins)
         last = np.append(starts[1:], n) - 1
         sums, frames = (np.add.reduceat(np.array(values[:n]), starts) for values in (bins.sum, bins.frames))
-        products = np.add.reduceat(np.add.reduceat(self._matrix[:n, :n], starts, axis=0), starts, axis=1)
+        products = np.add.reduceat(np.add.reduceat(matrix[:n, :n], starts, axis=0), starts, axis=1)
         value = _normalised(products, sums, frames, segment[starts], int(np.count_nonzero(self._chosen)))
         t_slots = (number[starts] + number[last]) / 2 * self._width + (self._width - 1) / 2
         shown = slice(None, None, -(-len(starts) // most_bins))  # more segments than bins

@@ -25,6 +25,8 @@ decision       hold, why: what the protocol's `until` was waiting for has come t
 dose           region, hold (0: a drift watch), frames (of the hold so far), exposed_per_nm2,
                beam_on_per_nm2: of the region so far
 closing        hold, frames (lost ones included), reason: no more frames are taken
+results        hold, tau_s, sigma_tau_s, beta, sigma_beta (of the corrected fit) or V_max, sigma_V_max,
+               k_per_nm (of the first peak): the analysis has come to its end
 hold_closed    hold, path, frames, lost, analysis (complete | missing), reason (complete | dose limit |
                truncated | parked | stopped | aborted | failed | crashed)
 drift_rate     nm_per_min, from the watch at the end of a wait
@@ -129,7 +131,7 @@ def read_lines(path: Path) -> list[dict[str, Any] | None]:
     if not path.exists():
         return []
     with path.open("rb") as lines:
-        return [_checked(line) for line in lines]
+        return [intact_record(line) for line in lines]
 
 
 def is_damaged(lines: Sequence[Mapping[str, Any] | None]) -> bool:
@@ -152,13 +154,14 @@ def _intact_lines(path: Path) -> Iterator[tuple[dict[str, Any], int]]:
         return
     with path.open("rb") as lines:
         for line in lines:
-            record = _checked(line)
+            record = intact_record(line)
             if record is None:
                 return
             yield record, len(line)
 
 
-def _checked(line: bytes) -> dict[str, Any] | None:
+def intact_record(line: bytes) -> dict[str, Any] | None:
+    """Return the record of a line; None for one that is torn or damaged."""
     head, separator, tail = line.rpartition(b', "crc": "')
     if not separator or tail[8:] != b'"}\n' or f"{zlib.crc32(head + b'}'):08x}".encode() != tail[:8]:
         return None

@@ -22,6 +22,13 @@ Protocol = Annotated[
     str, typer.Argument(metavar="PROTOCOL", help="A protocol file, or the name of a shipped one.")
 ]
 Rig = Annotated[str, typer.Option(help="A rig file, or the name of a shipped one.")]
+Port = Annotated[
+    int | None,
+    typer.Option(
+        metavar="PORT", min=1, max=65535, help="On this machine. Default: the first free one from 8765 on."
+    ),
+]
+Monitor = Annotated[bool, typer.Option("--monitor", help="Have the live page up as long as the run.")]
 RunDir = Annotated[Path, typer.Argument(metavar="RUN", help="A run folder.")]
 Parks = Annotated[
     str,
@@ -130,6 +137,7 @@ def run(
     parks: Parks = "auto",
     acknowledge: Acknowledge = "",
     notify: Notify = "",
+    monitor: Monitor = False,
     report: Report = True,
 ) -> None:
     """Carry out a protocol and write the report.
@@ -145,7 +153,7 @@ def run(
         protocol,
         rig,
         RunOptions(out, seed, speed, compression, parks, acknowledge),
-        verbs.Extras(report, notify),
+        verbs.Extras(report, notify, monitor),
     )
 
 
@@ -155,6 +163,7 @@ def carry_on(
     parks: Parks = "auto",
     acknowledge: Acknowledge = "",
     notify: Notify = "",
+    monitor: Monitor = False,
     report: Report = True,
 ) -> None:
     """Go on with a run that was parked, has failed, or whose program died; and write the report.
@@ -165,7 +174,7 @@ def carry_on(
     """
     from annealscope.controller.cli import verbs
 
-    verbs.carry_on(folder, parks, acknowledge, verbs.Extras(report, notify))
+    verbs.carry_on(folder, parks, acknowledge, verbs.Extras(report, notify, monitor))
 
 
 @app.command()
@@ -178,6 +187,24 @@ def status(
     from annealscope.controller.cli import status as snapshots
 
     (snapshots.watch if watch else snapshots.show)(folder, as_json)
+
+
+@app.command()
+def monitor(
+    folder: RunDir,
+    port: Port = None,
+    control: Annotated[
+        bool, typer.Option("--control", help="Let the page pause, resume, skip, park, stop and abort.")
+    ] = False,
+    open_page: Annotated[bool, typer.Option("--open", help="Open the page in a browser.")] = False,
+) -> None:
+    """Show a run in a browser of this machine, live, until Ctrl-C; the run does not notice.
+
+    From another machine: ssh -L 8765:127.0.0.1:8765 HOST, then the same address there.
+    """
+    from annealscope.controller.cli import watching
+
+    watching.watch(folder, port, control, open_page, typer.echo)
 
 
 @app.command()
@@ -266,11 +293,27 @@ def analyze(
 
 
 @app.command()
-def report(folder: RunDir) -> None:
-    """Write the report of a run: one offline page, figures as PNG, PDF and CSV."""
+def report(
+    source: Annotated[
+        str,
+        typer.Argument(
+            metavar="RUN|STUDY",
+            help="A run folder; or a study: a YAML file, or the name of a shipped one, amz4_study.",
+        ),
+    ],
+    output: Annotated[
+        Path | None,
+        typer.Option("-o", "--output", help="Studies: the folder of the report; default: STUDY_report."),
+    ] = None,
+    rehearse: Annotated[
+        bool,
+        typer.Option("--rehearse", help="Studies: first carry out the runs that are missing, simulated."),
+    ] = False,
+) -> None:
+    """Write the report of a run, or of a study of several: one offline page, figures as PNG, PDF and CSV."""
     from annealscope.controller.cli import verbs
 
-    verbs.report(folder)
+    verbs.report(source, output, rehearse)
 
 
 @app.command()

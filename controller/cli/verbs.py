@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 import typer
 
 from annealscope.controller.cli.plain_json import print_json
+from annealscope.controller.cli.watching import page_beside
 from annealscope.controller.errors import ExitCode, RunError
 from annealscope.controller.planning import plan_to_json
 from annealscope.controller.session.prepare import Prepared, prepare
@@ -117,6 +118,8 @@ class Extras:
     """Write the report at the end."""
     notify: str
     """Whom to tell of alarms, questions and the end; empty: nobody."""
+    monitor: bool
+    """Have the live page up."""
 
 
 def run(protocol_name: str, rig_name: str, options: "RunOptions", extras: Extras) -> None:
@@ -128,14 +131,16 @@ def run(protocol_name: str, rig_name: str, options: "RunOptions", extras: Extras
     prepared.check()
     _print_warnings(prepared)
     folder = options.folder or default_folder(prepared.protocol)
-    _conduct(folder, partial(carry_out, prepared, replace(options, folder=folder)), extras)
+    with page_beside(folder, extras.monitor, typer.echo):
+        _conduct(folder, partial(carry_out, prepared, replace(options, folder=folder)), extras)
 
 
 def carry_on(folder: Path, parks: str, acknowledge: str, extras: Extras) -> None:
     """Go on with a run; exits with the code of its outcome."""
     from annealscope.controller.session.run import carry_on as go_on
 
-    _conduct(folder, partial(go_on, folder, parks, tell=typer.echo, acknowledge=acknowledge), extras)
+    with page_beside(folder, extras.monitor, typer.echo):
+        _conduct(folder, partial(go_on, folder, parks, tell=typer.echo, acknowledge=acknowledge), extras)
 
 
 def _conduct(folder: Path, conduct: "Callable[[CommandQueue, Observer], Outcome]", extras: Extras) -> None:
@@ -207,10 +212,19 @@ def analyze(source: str, output: Path | None, options: "AnalyzeOptions", as_json
         raise RunError(f"{source}: no results of {', '.join(failed)}", ExitCode.INCOMPLETE)
 
 
-def report(folder: Path) -> None:
-    """Write the report."""
-    _check_reportable(folder)
-    _report(folder)
+def report(source: str, output: Path | None, rehearse: bool) -> None:
+    """Write the report of a run or a study."""
+    from annealscope.controller.config.study import is_study
+
+    if is_study(source):
+        from annealscope.controller.cli.study import report_study
+
+        report_study(source, output, rehearse)
+        return
+    if output is not None or rehearse:
+        raise RunError(f"-o and --rehearse are for studies, {source} is none", ExitCode.USAGE)
+    _check_reportable(Path(source))
+    _report(Path(source))
 
 
 def schema() -> None:

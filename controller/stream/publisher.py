@@ -14,6 +14,7 @@ from annealscope.controller.stream import wire
 from annealscope.controller.stream.caretaker import Caretaker, Patience
 from annealscope.controller.stream.control import ControlServer, Handler
 from annealscope.controller.stream.framing import HoldFrames
+from annealscope.controller.stream.headline import headline
 from annealscope.controller.stream.links import AnalystLink, RecorderLink
 from annealscope.controller.stream.messages import (
     Ack,
@@ -286,6 +287,8 @@ class Publisher:
         self._recorder.send_results(message, arrays)
         if isinstance(message, NoResults):
             self._journal.write("guard", guard="analyst", message=message.why, action="no results")
+        else:
+            self._journal.write("results", hold=message.hold, **headline(message))
 
     def _send(self, header: FrameHeader, pixels: Any) -> None:
         """Frames of a watch go to the analyst in the order of its announcement: no log has them."""
