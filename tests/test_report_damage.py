@@ -13,6 +13,8 @@ from run_folder import SMALL, FakeRun
 from annealscope.controller.report.load import load_run
 from annealscope.controller.report.page import write_report
 from annealscope.controller.report.plates import Plate
+from annealscope.controller.report.save import DrawnPlate
+from annealscope.controller.report.style import new_figure
 
 
 @pytest.fixture(scope="module")
@@ -25,11 +27,11 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def undrawn(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let figures and tables be made but not drawn: that is most of the time of a report."""
 
-    def make(plate: Plate, folder: Path) -> bytes:
+    def make(plate: Plate, folder: Path) -> DrawnPlate:
         assert plate.draw().axes
         header, rows = plate.table()
         assert all(len(row) == len(header) for row in rows)
-        return b""
+        return DrawnPlate(plate, new_figure(10, 10), b"")
 
     monkeypatch.setattr("annealscope.controller.report.page.save_plate", make)
 

@@ -15,6 +15,8 @@ from annealscope.controller.report.load import load_run
 from annealscope.controller.report.overview import rows, stays
 from annealscope.controller.report.page import write_report
 from annealscope.controller.report.plates import Plate, hold_plates, run_plates
+from annealscope.controller.report.save import DrawnPlate
+from annealscope.controller.report.style import new_figure
 from annealscope.controller.report.summary_run import RunSummary
 from annealscope.controller.report.verdicts import checks
 
@@ -37,10 +39,10 @@ def run(folder: Path) -> RunSummary:
 def page_without_drawing(folder: Path) -> str:
     """Write the report of a run with figures that are not drawn: that is most of its time."""
 
-    def make(plate: Plate, figures: Path) -> bytes:
+    def make(plate: Plate, figures: Path) -> DrawnPlate:
         header, table = plate.table()
         assert all(len(row) == len(header) for row in table)
-        return b""
+        return DrawnPlate(plate, new_figure(10, 10), b"")
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("annealscope.controller.report.page.save_plate", make)

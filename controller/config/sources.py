@@ -1,5 +1,6 @@
 """Where a protocol or rig comes from: a path, or the name of one that ships with the program."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path
@@ -8,7 +9,10 @@ from annealscope.controller.config.errors import Fault, ProtocolError, did_you_m
 from annealscope.controller.config.yaml_nodes import MAX_BYTES
 
 SHIPPED = "annealscope.protocols"
-_NOT_PROTOCOLS = frozenset({"amz4_paper", "template"})
+STUDIES = ("amz4_study",)
+"""Names of the studies that ship with the program."""
+
+_NOT_PROTOCOLS = frozenset({"amz4_paper", "template", *STUDIES})
 """YAML files beside the protocols that are none."""
 
 
@@ -27,7 +31,7 @@ def shipped_names(folder: str = "") -> list[str]:
     return sorted(name.stem for name in names if name.suffix == ".yaml" and name.stem not in _NOT_PROTOCOLS)
 
 
-def read_source(name: str | Path, folder: str = "") -> Source:
+def read_source(name: str | Path, folder: str = "", names: Sequence[str] = ()) -> Source:
     """Read a file, or a shipped one when ``name`` is a plain word.
 
     Parameters
@@ -36,6 +40,8 @@ def read_source(name: str | Path, folder: str = "") -> Source:
         Path of a file, or the name of a shipped one, e.g. ``quick_look``.
     folder
         Where shipped ones are looked for below ``protocols/``: ``""`` or ``"rigs"``.
+    names
+        What ships, where that is neither protocols nor rigs: studies.
 
     Raises
     ------
@@ -46,10 +52,10 @@ def read_source(name: str | Path, folder: str = "") -> Source:
     text = str(name)
     if path.suffix or path.name != text:
         return Source(text, _read(path, text))
-    names = shipped_names(folder)
+    what = "study" if names else "rig" if folder else "protocol"
+    names = names or shipped_names(folder)
     if text not in names:
         hint = did_you_mean(text, names)
-        what = "rig" if folder else "protocol"
         ships = f"no {what} of this name ships, only {one_of(names)}"
         raise _cannot(text, f"{ships}; a file is given with its suffix, as in {text}.yaml{hint}")
     shipped = (

@@ -41,7 +41,7 @@ def digest(run: RunSummary) -> dict[str, Any]:
         "missing": list(run.missing),
         "provenance": dict(run.provenance),
     }
-    cleaned: dict[str, Any] = _plain(value)
+    cleaned: dict[str, Any] = plain(value)
     return cleaned
 
 
@@ -95,10 +95,10 @@ def _map(tau_map: TauMap | None) -> dict[str, Any] | None:
     return {"flagged_fraction": tau_map.flagged_fraction} | known
 
 
-def _plain(value: Any) -> Any:
+def plain(value: Any) -> Any:
     """Replace what JSON does not know: NaN and infinity by None, tuples by lists."""
     if isinstance(value, Mapping):
-        return {str(key): _plain(item) for key, item in value.items()}
+        return {str(key): plain(item) for key, item in value.items()}
     if isinstance(value, list | tuple):
-        return [_plain(item) for item in value]
+        return [plain(item) for item in value]
     return None if isinstance(value, float) and not math.isfinite(value) else value

@@ -36,9 +36,18 @@ def figure_durations(hold: HoldSummary) -> Figure:
     figure = new_figure(SINGLE_MM, 118)
     top, bottom = figure.subplots(2, 1, sharex=True, height_ratios=(3, 1.6))
     top.set(title=hold.label, ylabel="Relaxation time τ / s")
+    bottom.set_ylabel("Exponent β")
+    draw_durations(top, bottom, hold)
+    figure.legend(*top.get_legend_handles_labels(), loc="outside lower center", ncols=2)
+    figure.align_ylabels([top, bottom])
+    return figure
+
+
+def draw_durations(top: Axes, bottom: Axes, hold: HoldSummary) -> None:
+    """Draw tau and beta of the beginnings of a record into two axes; nothing where there are none."""
     data = hold.durations
     if data is None:
-        return figure
+        return
     unit_s, unit = time_unit(float(data.T_s[-1]))
     T = data.T_s / unit_s
     top.plot(T, data.expected_tau_s, color=ORANGE, lw=0.9, label="expected of the bias alone")
@@ -49,10 +58,7 @@ def figure_durations(hold: HoldSummary) -> Figure:
     _truth(top, bottom, hold)
     _limits(top, [*data.tau_s.values(), np.array([data.tau_asym_s])])
     _limits(bottom, list(data.beta.values()), whole=False)
-    bottom.set(xlabel=f"Length of the record / {unit}", ylabel="Exponent β", xlim=(0, None))
-    figure.legend(*top.get_legend_handles_labels(), loc="outside lower center", ncols=2)
-    figure.align_ylabels([top, bottom])
-    return figure
+    bottom.set(xlabel=f"Length of the record / {unit}", xlim=(0, None))
 
 
 def _series(

@@ -126,13 +126,13 @@ def _draw_curve(top: Axes, bottom: Axes, hold: HoldSummary, data: Correlation, c
     top.plot(data.lag_s[shown], y[shown], "o", mfc="white", mew=0.6, color=color, label=f"{curve} curve")
     if fit is None or not np.isfinite(fit.tau_s):
         return
-    inside = shown & (data.lag_s <= _range_end_s(hold, data, y, fit))
+    inside = shown & (data.lag_s <= range_end_s(hold, data, y, fit))
     model = model_curve(fit, data.lag_s[inside], hold)
     top.plot(data.lag_s[inside], model, color=color, label=_fit_label(curve, fit))
     bottom.plot(data.lag_s[inside], y[inside] - model, "o-", color=color, lw=0.5, ms=1.8)
 
 
-def _range_end_s(hold: HoldSummary, data: Correlation, y: FloatArray, fit: Fit) -> float:
+def range_end_s(hold: HoldSummary, data: Correlation, y: FloatArray, fit: Fit) -> float:
     """Return the largest lag that took part in the fit."""
     if fit.range == "first1":
         below = np.flatnonzero((y <= 0) & (data.lag_s > 0))

@@ -136,6 +136,7 @@ def _announced(entry: Any, message: Mapping[str, Any], opened: Mapping[str, Any]
         "state": str(sample.get("state", "")),
         "acquisition": str(settings.get("acquisition", "")),
         "dose_rate_per_nm2_s": number(settings.get("dose_rate_per_nm2_s")),
+        "announcement": message,
     }
 
 

@@ -4,15 +4,13 @@ import json
 import os
 import shutil
 import tempfile
-from base64 import b64encode
 from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
-from jinja2 import Environment, StrictUndefined
+from jinja2 import Environment, FunctionLoader, StrictUndefined
 
 from annealscope.controller.report import overview
 from annealscope.controller.report.across import TEMPERATURE, changes
@@ -22,12 +20,16 @@ from annealscope.controller.report.ledger import counts
 from annealscope.controller.report.load import load_run
 from annealscope.controller.report.numbers import duration, scientific, sentence
 from annealscope.controller.report.plates import Plate, hold_plates, run_plates
+from annealscope.controller.report.printed import write_run_pdf
 from annealscope.controller.report.provenance import fingerprints, recipe
-from annealscope.controller.report.save import save_plate, write_csv
+from annealscope.controller.report.save import DrawnPlate, save_plate, write_csv
 from annealscope.controller.report.summary import HoldSummary
 from annealscope.controller.report.summary_run import RunSummary
 from annealscope.controller.report.tables import check_cells, description, dose_cells, table_dose
 from annealscope.controller.report.verdicts import Check, checks, table_checks
+
+FILES = ("summary.json", "report.pdf", "index.html")
+"""What a report has besides its figures, in the order in which it is put into place."""
 
 FOLDED_FROM = 5
 """Acquisitions from which on the page shows them folded, by temperature."""
@@ -43,16 +45,8 @@ OUTCOMES = {
 }
 
 
-@dataclass(frozen=True)
-class DrawnPlate:
-    """A figure as the page shows it."""
-
-    plate: Plate
-    data_uri: str
-
-
 def write_report(run_folder: Path) -> Path:
-    """Write ``report/index.html``, ``report/summary.json`` and ``report/figures/*`` of a run.
+    """Write the report of a run: the page ``report/index.html``, `FILES`, and ``report/figures/*``.
 
     Everything is drawn beside the report and moved into place at the end, the page last: a reader never
     sees half a report, and a failed one leaves the previous one as it was.
@@ -78,21 +72,26 @@ def write_report(run_folder: Path) -> Path:
     run = load_run(run_folder)
     draft = Path(tempfile.mkdtemp(prefix=".report-", dir=run_folder))
     try:
-        figures = draft / "figures"
-        figures.mkdir()
-        _write_text(draft / "summary.json", json.dumps(digest(run), indent=1, ensure_ascii=False))
-        _write_text(draft / "index.html", render_page(run, figures))
-        return _publish(draft, run_folder / "report")
+        (draft / "figures").mkdir()
+        write_text(draft / "summary.json", json.dumps(digest(run), indent=1, ensure_ascii=False))
+        write_text(draft / "index.html", render_page(run, draft))
+        return publish(draft, run_folder / "report", FILES)
     finally:
         shutil.rmtree(draft, ignore_errors=True)
 
 
-def _write_text(path: Path, text: str) -> None:
+def write_text(path: Path, text: str) -> None:
+    """Write a text, the same on every platform."""
     path.write_text(text, encoding="utf-8", newline="\n")
 
 
-def _publish(draft: Path, report: Path) -> Path:
-    """Move a draft into the report, the page last, and remove figures that are no longer made."""
+def publish(draft: Path, report: Path, names: Sequence[str]) -> Path:
+    """Move a draft into the report, the files of those names last, and remove figures no longer made.
+
+    Returns
+    -------
+    Path of the last one: the page.
+    """
     (report / "figures").mkdir(parents=True, exist_ok=True)
     made = {path.name for path in (draft / "figures").iterdir()}
     for name in sorted(made):
@@ -100,30 +99,37 @@ def _publish(draft: Path, report: Path) -> Path:
     for path in (report / "figures").iterdir():
         if path.name not in made:
             path.unlink()
-    for name in ("summary.json", "index.html"):
+    for name in names:
         os.replace(draft / name, report / name)
-    return report / "index.html"
+    return report / names[-1]
 
 
-def render_page(run: RunSummary, figures: Path) -> str:
-    """Draw all figures into a folder and return the page that embeds them."""
+def render_page(run: RunSummary, draft: Path) -> str:
+    """Draw all figures into a draft, print them, and return the page that embeds them."""
+    figures = draft / "figures"
     # Large files are read while the figures are drawn: hashing needs the disk, drawing the processor.
     with ThreadPoolExecutor(1) as aside:
         digests = aside.submit(fingerprints, run.folder)
         found = checks(run.holds)
         _write_tables(run, found, figures)
         values = _figures(run, figures) | _numbers(run, found)
-        return str(_template().render(run=run, fingerprints=digests.result(), **values))
+        write_run_pdf(draft / "report.pdf", run, values)
+        return str(template("page.html").render(run=run, fingerprints=digests.result(), **values))
 
 
-def _template() -> Any:
+def template(name: str) -> Any:
+    """Return a page to be filled in."""
     # Nothing but the page's own text is trusted: names and messages come from files.
     environment = Environment(
-        autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        loader=FunctionLoader(_resource),
     )
     environment.filters |= {"duration": duration, "sentence": sentence, "scientific": scientific}
     environment.globals["css"] = _resource("page.css")
-    return environment.from_string(_resource("page.html"))
+    return environment.get_template(name)
 
 
 def _resource(name: str) -> str:
@@ -140,18 +146,19 @@ def _write_tables(run: RunSummary, found: list[Check], figures: Path) -> None:
             write_csv(figures / f"{hold.name}_estimates.csv", table_estimates(hold))
 
 
+def drawn(plates: Iterable[Plate], figures: Path) -> list[DrawnPlate]:
+    """Draw figures into a folder, and return them as the page shows them."""
+    return [save_plate(plate, figures) for plate in plates]
+
+
 def _figures(run: RunSummary, figures: Path) -> dict[str, Any]:
     """Draw everything, and return it by its place on the page."""
-
-    def drawn(plates: Iterable[Plate]) -> list[DrawnPlate]:
-        return [DrawnPlate(plate, _data_uri(save_plate(plate, figures))) for plate in plates]
-
-    of_run = drawn(run_plates(run))
+    of_run = drawn(run_plates(run), figures)
     return {
         "course": [each for each in of_run if each.plate.wide],
         "results": [each for each in of_run if not each.plate.wide],
         "stays": [
-            (stay, [(hold, drawn(hold_plates(hold))) for hold in stay.holds])
+            (stay, [(hold, drawn(hold_plates(hold), figures)) for hold in stay.holds])
             for stay in overview.stays(run.holds)
         ],
     }
@@ -201,7 +208,3 @@ def _outcome(run: RunSummary) -> str:
     if run.outcome == "success" and not all(hold.analysed for hold in run.holds):
         return "Finished, but results are missing."
     return OUTCOMES.get(run.outcome, run.outcome)
-
-
-def _data_uri(png: bytes) -> str:
-    return f"data:image/png;base64,{b64encode(png).decode()}"

@@ -19,6 +19,24 @@ class Relaxation:
 
 
 @dataclass(frozen=True)
+class PublishedState:
+    """What the paper says of the specimen at room temperature in one of its states."""
+
+    tau_asymptote_s: tuple[float, float]
+    """End of the rise of tau with the length of the record, and its error."""
+
+    beta_limit: float
+    persistence_nm: tuple[float, float]
+    """Pair-persistence length, and its error."""
+
+    persistence_line: tuple[float, float]
+    """Slope, and intercept in 1/nm^2, of the line that it was found from."""
+
+    steady: bool
+    """Whether the two-time correlation looked stationary."""
+
+
+@dataclass(frozen=True)
 class Paper:
     """What the paper says of its alloy."""
 
@@ -41,14 +59,35 @@ class Paper:
     persistence_line: tuple[float, float]
     """Slope, and intercept in 1/nm^2, of the line that it was found from."""
 
+    states: Mapping[str, PublishedState]
+    """Room temperature, by ``as_cast`` and ``annealed``."""
+
+    slowing_degC: tuple[float, ...]
+    """Temperatures at which the two-time correlation looked as if the glass slowed down; steady below."""
+
+    first_peak_per_nm: float
+    second_peak_per_nm: float
+    split_above_nm: float
+    """Probe size above which the first peak splits."""
+
+    shoulder_per_nm: float
+    """Of the variance at 275 degC."""
+
+    second_to_first_peak: tuple[float, float]
+    variance_as_cast: float
+    """Of the first peak, in the series of probe sizes."""
+
+    change_by_anneal: float
+    """Of that variance, relative."""
+
 
 def load_paper() -> Paper:
     """Read the published numbers that ship with the program."""
     text = files("annealscope.protocols").joinpath("amz4_paper.yaml").read_text(encoding="utf-8")
     numbers: Mapping[str, Any] = yaml.safe_load(text)
     fem = numbers["fem"]
-    persistence = fem["pair_persistence"]["as_cast"]
-    maximum = fem["stratton_voyles_maximum_nm"]
+    states = {name: _state(numbers, name) for name in ("as_cast", "annealed")}
+    as_cast, two_time = states["as_cast"], numbers["ecm"]["two_time"]
     return Paper(
         material=numbers["alloy"]["name"],
         relaxation=tuple(
@@ -61,10 +100,35 @@ def load_paper() -> Paper:
         variance_step=fem["change_25_to_150degC"],
         variance_step_from_degC=25.0,
         variance_step_to_degC=150.0,
-        mro_size_nm=(maximum["value"], maximum["error"]),
+        mro_size_nm=_with_error(fem["stratton_voyles_maximum_nm"]),
+        persistence_nm=as_cast.persistence_nm,
+        persistence_line=as_cast.persistence_line,
+        states=states,
+        slowing_degC=tuple(two_time["slowing_degC"]),
+        first_peak_per_nm=fem["first_peak_per_nm"],
+        second_peak_per_nm=fem["second_peak_per_nm"],
+        split_above_nm=fem["split_above_probe_fwhm_nm"],
+        shoulder_per_nm=fem["extra_shoulder_275degC_per_nm"],
+        second_to_first_peak=_with_error(fem["second_to_first_peak"]),
+        variance_as_cast=fem["variance_as_cast"],
+        change_by_anneal=fem["change_by_bulk_anneal"],
+    )
+
+
+def _state(numbers: Mapping[str, Any], name: str) -> PublishedState:
+    room, persistence = numbers["ecm"]["room_temperature"], numbers["fem"]["pair_persistence"][name]
+    steady = {"as_cast": "steady_degC", "annealed": "steady_annealed_degC"}[name]
+    return PublishedState(
+        tau_asymptote_s=_with_error(room["tau_asymptote_s"][name]),
+        beta_limit=room["beta_limit"][name],
         persistence_nm=(persistence["length_nm"], persistence["length_error_nm"]),
         persistence_line=(persistence["slope"], persistence["intercept_per_nm2"]),
+        steady=25 in numbers["ecm"]["two_time"][steady],
     )
+
+
+def _with_error(number: Mapping[str, float]) -> tuple[float, float]:
+    return number["value"], number["error"]
 
 
 def paper_of(materials: set[str]) -> Paper | None:

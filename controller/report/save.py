@@ -2,19 +2,38 @@
 
 import csv
 import io
+from base64 import b64encode
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import matplotlib as mpl
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.backends.backend_pdf import FigureCanvasPdf
+from matplotlib.figure import Figure
 
 from annealscope.controller.report.plates import Plate
 from annealscope.controller.report.style import STYLE, Table
 
 
-def save_plate(plate: Plate, folder: Path) -> bytes:
-    """Write ``NAME.png``, ``NAME.pdf`` and ``NAME.csv`` into a folder; return the PNG."""
+@dataclass(frozen=True)
+class DrawnPlate:
+    """A figure, drawn once for the page, its files and the report on paper."""
+
+    plate: Plate
+    figure: Figure
+    """Its layout is settled."""
+
+    png: bytes
+
+    @property
+    def data_uri(self) -> str:
+        """The picture as the page embeds it."""
+        return f"data:image/png;base64,{b64encode(self.png).decode()}"
+
+
+def save_plate(plate: Plate, folder: Path) -> DrawnPlate:
+    """Write ``NAME.png``, ``NAME.pdf`` and ``NAME.csv`` into a folder; return the figure."""
     png = io.BytesIO()
     with mpl.rc_context(STYLE):
         figure = plate.draw()
@@ -26,7 +45,7 @@ def save_plate(plate: Plate, folder: Path) -> bytes:
         canvas.print_pdf(folder / f"{plate.name}.pdf", metadata={"CreationDate": None})
     (folder / f"{plate.name}.png").write_bytes(png.getvalue())
     write_csv(folder / f"{plate.name}.csv", plate.table())
-    return png.getvalue()
+    return DrawnPlate(plate, figure, png.getvalue())
 
 
 def write_csv(path: Path, table: Table) -> None:

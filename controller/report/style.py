@@ -74,12 +74,17 @@ def time_unit(span_s: float) -> tuple[float, str]:
     return 1.0, "s"
 
 
-def scale_bar(axes: Axes, shape: tuple[int, ...], pixel: float | None, unit: str = "nm") -> None:
-    """Draw a bar of a round length in the lower left corner of an image of (y, x) ``shape``."""
+def scale_bar(
+    axes: Axes, shape: tuple[int, ...], pixel: float | None, unit: str = "nm", share: float = 0.25
+) -> None:
+    """Draw a bar of a round length in the lower left corner of an image of (y, x) ``shape``.
+
+    It takes at most a ``share`` of the width.
+    """
     if pixel is None:
         return
     height, width = shape
-    round_size = round_length(0.25 * width * pixel)
+    round_size = round_length(share * width * pixel)
     # Pixel centres are integers: the picture begins half a pixel before the first.
     left, bottom, length = 0.05 * width - 0.5, 0.95 * height - 0.5, round_size / pixel
     bar_edge, text_edge = ([withStroke(linewidth=width, foreground="black")] for width in (2.6, 1.2))
@@ -109,7 +114,10 @@ def colour_bar(axes: Axes, image: AxesImage, label: str, extend: str = "both") -
     Its ends are pointed (``extend``) where the limits of the image are `robust_limits`.
     """
     place = axes.inset_axes((1.03, 0.0, 0.045, 1.0))
-    axes.get_figure(root=True).colorbar(image, cax=place, label=label, extend=extend)  # type: ignore[union-attr]
+    bar = axes.get_figure(root=True).colorbar(image, cax=place, label=label, extend=extend)  # type: ignore[union-attr]
+    # As shapes: what is rasterised stays where it was when a figure is moved onto a page.
+    if bar.solids is not None:
+        bar.solids.set(rasterized=False, edgecolor="face")
     place.spines["outline"].set_linewidth(0.4)
     return place
 

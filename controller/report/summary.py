@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -255,6 +256,9 @@ class HoldSummary:
 
     probe_nm: float = NOT_A_NUMBER
     """FWHM of the probe."""
+
+    announcement: Mapping[str, Any] = field(default_factory=dict)
+    """What the file says was announced when the acquisition was opened: camera, optics, settings."""
 
     variance: Variance | None = None
     variance_image: PatternImage | None = None

@@ -1,0 +1,1 @@
+"""The report of a study: the figures and the table of a paper, from several runs."""

@@ -1,0 +1,49 @@
+"""The report of a study as PDF: its tables and figures in the order of the paper."""
+
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+from annealscope.controller.report.pdf import CellTable, Cover, Part, Section, write_pdf
+from annealscope.controller.report.save import DrawnPlate
+from annealscope.controller.report.study.figures import CHAPTERS, Shown
+from annealscope.controller.report.study.numbers_table import number_cells, numbers
+from annealscope.controller.report.study.relaxation_table import BETA, TAU, Line, line_cells, tiles
+from annealscope.controller.report.study.summary import StudySummary
+
+TABLE_1 = (
+    "Corrected: the number to believe unless it is flagged; its model contains the finite length of the "
+    "record. Two-time: from the two-time correlation with a free baseline. ± is a standard error. Per "
+    "pixel, a plain fit: the paper's estimator, which reads short on a finite record; beside it what the "
+    "length of the record alone makes of the corrected values, on average."
+)
+UNDONE = (
+    "Paper: its Table 1. Bias undone: the values of a glass in a steady state of which the paper's "
+    "estimator makes the paper's values in a record as long as this one."
+)
+
+Drawn = tuple[Shown, Sequence[DrawnPlate]]
+"""A figure of the paper, and its plate where there are data for it."""
+
+
+def write_paper(path: Path, study: StudySummary, table: Sequence[Line], figures: Sequence[Drawn]) -> None:
+    """Write the report as PDF; the figures are of no other use afterwards."""
+    runs = f"{len(study.roles)} runs{', simulated specimen' if study.simulated else ''}"
+    facts = [(role.name, role.missing or str(role.folder)) for role in study.roles.values()]
+    write_pdf(path, Cover(study.title, runs, tiles(study, table), facts), _sections(study, table, figures))
+
+
+def _sections(study: StudySummary, table: Sequence[Line], figures: Sequence[Drawn]) -> Iterable[Section]:
+    note = f"{TABLE_1} {UNDONE}" if study.paper else TABLE_1
+    for quantity in (TAU, BETA):
+        rows = [line_cells(line, quantity, study.simulated, study.paper is not None) for line in table]
+        yield Section(f"Table 1 · {quantity.words}", [CellTable(rows, note if quantity is BETA else "")])
+    yield Section("Table 2 · Other numbers", [CellTable([number_cells(each) for each in numbers(study)])])
+    for chapter in CHAPTERS:
+        of_chapter = [each for each in figures if each[0].chapter == chapter]
+        yield Section(chapter, [part for each in of_chapter for part in _parts(*each)])
+
+
+def _parts(shown: Shown, plates: Sequence[DrawnPlate]) -> Iterable[Part]:
+    yield from plates
+    if shown.missing:
+        yield " ".join([f"{shown.heading}:", *shown.missing])
