@@ -18,6 +18,7 @@ from annealscope.controller.report.page import write_report
 from annealscope.controller.report.provenance import sha256_of
 
 PLATES = {"g2", "durations", "tau_map", "age", "two_time", "dark_field", "drift"}
+OTHERS = {"report.pdf", "methods.txt", "logbook.csv", "logbook.md"}
 
 
 @pytest.fixture(scope="module")
@@ -47,7 +48,8 @@ def test_the_page_is_one_offline_file_without_scripts(finished: Path) -> None:
 def test_links_lead_to_files_of_the_report(finished: Path) -> None:
     links = re.findall(r'href="([^"]*)"', page_of(finished))
     figures = [link for link in links if not link.startswith("#")]
-    assert len(figures) == 3 * (len(PLATES) + 2) + 2
+    assert len(figures) == 3 * (len(PLATES) + 2) + 2 + len(OTHERS)
+    assert set(figures) >= OTHERS
     assert all((finished / "report" / link).is_file() for link in figures)
     places = set(re.findall(r'id="([^"]*)"', page_of(finished)))
     assert {link[1:] for link in links if link.startswith("#")} <= places

@@ -34,6 +34,7 @@ def undrawn(monkeypatch: pytest.MonkeyPatch) -> None:
         return DrawnPlate(plate, new_figure(10, 10), b"")
 
     monkeypatch.setattr("annealscope.controller.report.page.save_plate", make)
+    monkeypatch.setattr("annealscope.controller.report.page.write_run_pdf", lambda path, *_: path.touch())
 
 
 @pytest.mark.usefixtures("undrawn")

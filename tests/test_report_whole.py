@@ -46,6 +46,7 @@ def page_without_drawing(folder: Path) -> str:
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("annealscope.controller.report.page.save_plate", make)
+        patch.setattr("annealscope.controller.report.page.write_run_pdf", lambda path, *_: path.touch())
         return write_report(folder).read_text(encoding="utf-8")
 
 

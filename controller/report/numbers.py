@@ -1,6 +1,8 @@
 """Numbers with uncertainties as people write them."""
 
 import math
+from collections.abc import Callable, Sequence
+from typing import Any
 
 
 def pm(value: float, sigma: float = math.nan, unit: str = "") -> str:
@@ -113,3 +115,21 @@ def duration(seconds: float) -> str:
             rest = whole % size // part
             return f"{whole // size} {name}" + (f" {rest} {part_name}" if rest else "")
     return f"{whole} s"
+
+
+def listed(texts: Sequence[str]) -> str:
+    """Write a list as people say it.
+
+    >>> listed(["100", "150", "200"])
+    '100, 150 and 200'
+    """
+    return " and ".join(filter(None, [", ".join(texts[:-1]), *texts[-1:]]))
+
+
+def span(values: Sequence[Any], write: Callable[[Any], str]) -> str:
+    """Write the smallest and the largest value, or one where they look the same.
+
+    >>> span([0.71, 0.89, 0.80], "{:.1f}".format), span([0.71, 0.72], "{:.1f}".format)
+    ('0.7 to 0.9', '0.7')
+    """
+    return " to ".join(dict.fromkeys(write(value) for value in (min(values), max(values))))

@@ -12,12 +12,15 @@ from typing import Any
 
 from jinja2 import Environment, FunctionLoader, StrictUndefined
 
+from annealscope.controller.journal import read_journal
 from annealscope.controller.report import overview
 from annealscope.controller.report.across import TEMPERATURE, changes
 from annealscope.controller.report.digest import digest
 from annealscope.controller.report.estimates import estimate_cells, table_estimates
 from annealscope.controller.report.ledger import counts
 from annealscope.controller.report.load import load_run
+from annealscope.controller.report.logbook import logbook, markdown, table_logbook
+from annealscope.controller.report.manuscript import methods_text
 from annealscope.controller.report.numbers import duration, scientific, sentence
 from annealscope.controller.report.plates import Plate, hold_plates, run_plates
 from annealscope.controller.report.printed import write_run_pdf
@@ -28,7 +31,7 @@ from annealscope.controller.report.summary_run import RunSummary
 from annealscope.controller.report.tables import check_cells, description, dose_cells, table_dose
 from annealscope.controller.report.verdicts import Check, checks, table_checks
 
-FILES = ("summary.json", "report.pdf", "index.html")
+FILES = ("summary.json", "methods.txt", "logbook.csv", "logbook.md", "report.pdf", "index.html")
 """What a report has besides its figures, in the order in which it is put into place."""
 
 FOLDED_FROM = 5
@@ -74,10 +77,20 @@ def write_report(run_folder: Path) -> Path:
     try:
         (draft / "figures").mkdir()
         write_text(draft / "summary.json", json.dumps(digest(run), indent=1, ensure_ascii=False))
+        _write_for_others(run, draft)
         write_text(draft / "index.html", render_page(run, draft))
         return publish(draft, run_folder / "report", FILES)
     finally:
         shutil.rmtree(draft, ignore_errors=True)
+
+
+def _write_for_others(run: RunSummary, draft: Path) -> None:
+    """Write what goes into a manuscript and into another logbook."""
+    records = list(read_journal(run.folder / "journal.jsonl"))
+    write_text(draft / "methods.txt", methods_text(run, records))
+    book = logbook(run, records)
+    write_csv(draft / "logbook.csv", table_logbook(book))
+    write_text(draft / "logbook.md", markdown(book))
 
 
 def write_text(path: Path, text: str) -> None:
@@ -106,13 +119,13 @@ def publish(draft: Path, report: Path, names: Sequence[str]) -> Path:
 
 def render_page(run: RunSummary, draft: Path) -> str:
     """Draw all figures into a draft, print them, and return the page that embeds them."""
-    figures = draft / "figures"
+    figures, methods = draft / "figures", (draft / "methods.txt").read_text("utf-8").splitlines()
     # Large files are read while the figures are drawn: hashing needs the disk, drawing the processor.
     with ThreadPoolExecutor(1) as aside:
         digests = aside.submit(fingerprints, run.folder)
         found = checks(run.holds)
         _write_tables(run, found, figures)
-        values = _figures(run, figures) | _numbers(run, found)
+        values = _figures(run, figures) | _numbers(run, found) | {"methods_text": methods}
         write_run_pdf(draft / "report.pdf", run, values)
         return str(template("page.html").render(run=run, fingerprints=digests.result(), **values))
 

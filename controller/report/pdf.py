@@ -34,6 +34,12 @@ LEFT_MM = (WIDTH_MM - DOUBLE_MM) / 2
 TOP_MM, BOTTOM_MM = 16.0, HEIGHT_MM - 18.0
 """Where the text begins and ends on a page."""
 
+TILES = 5
+"""In a row."""
+
+WHOLE_TABLE = 8
+"""Lines up to which a table is not torn apart."""
+
 TITLE, HEADING, SUBHEADING, BODY, SMALL = (
     Font(17, bold=True), Font(12, bold=True), Font(8.5, bold=True), Font(7.5), Font(6.8, colour=GREY),
 )  # fmt: skip
@@ -166,14 +172,14 @@ def _cover(cover: Cover) -> Iterator[_Flow]:
     yield _Flow(_text(cover.title, TITLE, gap_mm=1.0))
     if cover.outcome:
         yield _Flow(_text(cover.outcome, Font(9.5), gap_mm=4.0))
-    for start in range(0, len(cover.tiles), 4):
-        yield _Flow(_tiles(cover.tiles[start : start + 4]))
+    for start in range(0, len(cover.tiles), TILES):
+        yield _Flow(_tiles(cover.tiles[start : start + TILES]))
     for name, value in cover.facts:
         yield _Flow(Beside([_text(name, SMALL, 32.0), _text(value, BODY, DOUBLE_MM - 34.0)], (0.0, 34.0)))
 
 
 def _tiles(tiles: Sequence[Fact]) -> Block:
-    wide_mm = DOUBLE_MM / 4
+    wide_mm = DOUBLE_MM / max(len(tiles), 4)
     found = [
         Stack([
             _text(tile.number, Font(15, True, COLOURS.get(tile.kind, INK)), wide_mm - 4),
@@ -185,15 +191,22 @@ def _tiles(tiles: Sequence[Fact]) -> Block:
 
 
 def _section(section: Section) -> Iterator[_Flow]:
+    """Yield a heading and what stands below it; nothing when nothing does."""
+    content = [flow for part in _grouped(section.parts) for flow in part]
+    if not content:
+        return
     yield _Flow(Stack([_space(5.0), _text(section.heading, HEADING, gap_mm=1.5)]), keep=True)
     if section.words:
         yield _Flow(_text(section.words, SMALL, gap_mm=2.0), keep=True)
-    for narrow, parts in groupby(section.parts, key=_is_narrow):
+    yield from content
+
+
+def _grouped(parts: Iterable[Part]) -> Iterator[Iterable[_Flow]]:
+    for narrow, group in groupby(parts, key=_is_narrow):
         if narrow:
-            yield from _pairs([_plate(part) for part in parts])
+            yield _pairs([_plate(part) for part in group if not isinstance(part, str | CellTable)])
         else:
-            for part in parts:
-                yield from _wide(part)
+            yield from (_wide(part) for part in group)
 
 
 def _is_narrow(part: Part) -> bool:
@@ -207,6 +220,8 @@ def _pairs(plates: Sequence[Block]) -> Iterator[_Flow]:
 
 
 def _wide(part: Part) -> Iterator[_Flow]:
+    if part == "":
+        return
     if isinstance(part, str):
         # Line by line, as a text may be longer than a page.
         yield from (_Flow(Text([line], BODY)) for line in wrap(part, BODY, DOUBLE_MM))
@@ -222,7 +237,8 @@ def _table(table: CellTable) -> Iterator[_Flow]:
         return
     head, lines = table_rows(table.rows, DOUBLE_MM)
     yield _Flow(head, keep=True)
-    yield from (_Flow(line, again=head) for line in lines)
+    whole = len(lines) <= WHOLE_TABLE
+    yield from (_Flow(line, again=head, keep=whole) for line in lines)
     yield _Flow(_text(table.note, SMALL, gap_mm=2.0))
 
 

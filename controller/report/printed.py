@@ -18,6 +18,8 @@ HEADLINE = (
 
 TRUTH = "The specimen was simulated, so the truth is known. A flagged number is not judged."
 
+GENERATED = "The methods of the run, generated from its record. What is not in the record is left out."
+
 PROVENANCE = ("rig", "version", "seed", "clock", "protocol sha256", "rig sha256")
 """Facts for the first page; the others are on the HTML page."""
 
@@ -34,7 +36,7 @@ def write_run_pdf(path: Path, run: RunSummary, values: Mapping[str, Any]) -> Non
     values
         What the HTML page is filled with: tables and drawn figures by their place.
     """
-    write_pdf(path, _cover(run, values), [each for each in _sections(run, values) if any(each.parts)])
+    write_pdf(path, _cover(run, values), _sections(run, values))
 
 
 def _cover(run: RunSummary, values: Mapping[str, Any]) -> Cover:
@@ -65,6 +67,8 @@ def _sections(run: RunSummary, values: Mapping[str, Any]) -> Iterator[Section]:
             )
             estimates = _tables(values["estimates"][hold.name])
             yield Section(hold.heading, [*hold.missing, *estimates, *plates], words)
+
+    yield Section("For the manuscript", values["methods_text"], GENERATED)
 
 
 def _tables(rows: list[NamedCells], note: str = "") -> list[CellTable]:

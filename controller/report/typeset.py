@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import lru_cache, partial
 from itertools import accumulate
 from typing import Protocol
 
@@ -26,6 +26,9 @@ LEADING = 1.35
 
 LEAST_GAP_MM, LARGEST_GAP_MM = 2.2, 9.0
 """Between the columns of a table."""
+
+FEW_COLUMNS = 8
+"""Columns up to which a table has letters of the usual size."""
 
 COLOURS = {"good": GREEN, "bad": RED}
 
@@ -213,25 +216,26 @@ def table_rows(rows: Sequence[Sequence[tuple[str, Cell]]], within_mm: float) -> 
         Width of the table. Columns take what they need, the widest ones are broken into lines when that
         is too much.
     """
-    plain, head = Font(6.8), Font(6.8, bold=True)
+    size_pt = 6.8 if len(rows[0]) <= FEW_COLUMNS else 6.2
+    head = Font(size_pt, bold=True)
     names = [name for name, _ in rows[0]]
-    natural = [
-        max(
-            [width_mm(name, head)] + [_natural_mm(row[column][1], plain) for row in rows],
-        )
-        for column, name in enumerate(names)
-    ]
-    gaps = max(len(names) - 1, 1)
-    widths = fitted(natural, within_mm - LEAST_GAP_MM * gaps)
-    gap_mm = min((within_mm - sum(widths)) / gaps, LARGEST_GAP_MM)
-    offsets = list(accumulate((width + gap_mm for width in widths), initial=0.0))[:-1]
-    top = Beside([Text(wrap(name, head, w), head) for name, w in zip(names, widths, strict=True)], offsets)
-    lines = [
-        Stack([Beside([_cell(cell, w) for (_, cell), w in zip(row, widths, strict=True)], offsets),
-               Rule(within_mm, 1.2)])
-        for row in rows
-    ]  # fmt: skip
-    return Stack([top, Rule(within_mm, 1.6)]), list(lines)
+    room_mm = within_mm - LEAST_GAP_MM * max(len(names) - 1, 1)
+    cells_mm = [max(_cell_mm(row[column][1], size_pt) for row in rows) for column in range(len(names))]
+    natural_mm = [max(width_mm(name, head), cell_mm) for name, cell_mm in zip(names, cells_mm, strict=True)]
+    if sum(natural_mm) > room_mm:
+        natural_mm = [
+            max(_word_mm(name, head), cell_mm) for name, cell_mm in zip(names, cells_mm, strict=True)
+        ]
+    widths_mm = fitted(natural_mm, room_mm)
+    gap_mm = min((within_mm - sum(widths_mm)) / max(len(names) - 1, 1), LARGEST_GAP_MM)
+    offsets_mm = list(accumulate((width + gap_mm for width in widths_mm[:-1]), initial=0.0))
+
+    def line(blocks: Iterable[Block]) -> Block:
+        return Stack([Beside(list(blocks), offsets_mm), Rule(within_mm, 1.4)])
+
+    cells = [[cell for _, cell in row] for row in rows]
+    titles = [Text(wrap(name, head, at_mm), head) for name, at_mm in zip(names, widths_mm, strict=True)]
+    return line(titles), [line(map(partial(_cell, size_pt), row, widths_mm)) for row in cells]
 
 
 def fitted(natural_mm: Sequence[float], within_mm: float) -> list[float]:
@@ -249,19 +253,24 @@ def fitted(natural_mm: Sequence[float], within_mm: float) -> list[float]:
     return list(natural_mm)
 
 
-def _fonts(cell: Cell) -> Iterable[tuple[str, Font]]:
+def _fonts(cell: Cell, size_pt: float) -> Iterable[tuple[str, Font]]:
     """Yield what stands in a cell, each with its font."""
-    yield cell.text, Font(6.8, cell.kind == "best", COLOURS.get(cell.kind, INK))
+    yield cell.text, Font(size_pt, cell.kind == "best", COLOURS.get(cell.kind, INK))
     if cell.note:
-        yield cell.note, Font(5.8, colour=RED)
+        yield cell.note, Font(size_pt - 1, colour=RED)
     if cell.aside:
-        yield cell.aside, Font(5.8, colour=GREY)
+        yield cell.aside, Font(size_pt - 1, colour=GREY)
 
 
-def _natural_mm(cell: Cell, plain: Font) -> float:
-    return max(width_mm(text, font) for text, font in _fonts(cell)) if cell.text else width_mm("–", plain)
+def _word_mm(name: str, font: Font) -> float:
+    """Return the least that the name of a column needs: room for its longest word."""
+    return max((width_mm(word, font) for word in name.split()), default=0.0)
 
 
-def _cell(cell: Cell, at_mm: float) -> Block:
+def _cell_mm(cell: Cell, size_pt: float) -> float:
+    return max(width_mm(text, font) for text, font in _fonts(cell, size_pt))
+
+
+def _cell(size_pt: float, cell: Cell, at_mm: float) -> Block:
     # A width that was measured must hold its own text again, whatever the rounding.
-    return Stack([Text(wrap(text, font, at_mm + 0.01), font) for text, font in _fonts(cell)])
+    return Stack([Text(wrap(text, font, at_mm + 0.01), font) for text, font in _fonts(cell, size_pt)])
