@@ -49,10 +49,14 @@ class Viewers:
         """The newest, until it is shown."""
 
     def show(self, header: FrameHeader, pixels: Any) -> None:
-        """Send a frame when the last one was long enough ago; do not write to it any more."""
+        """Send a frame when it is time for one; do not write to it any more.
+
+        The times are on a grid as long as frames keep up with it: of a camera with the same period each one
+        is shown, though it comes now a little early and now a little late.
+        """
         now_s = time.monotonic()
         if now_s >= self._frame_due_s:
-            self._frame_due_s = now_s + SHOWN_EVERY_S
+            self._frame_due_s = max(self._frame_due_s + SHOWN_EVERY_S, now_s)
             self._post(self._frames, header, pixels)
 
     def show_status(self, status: Status) -> None:
