@@ -53,11 +53,11 @@ def ecm_preview(record: SoFar) -> Results:
     -------
     Results
         Under the names they have in a hold file, float32, with less detail: ``g2``, ``kww``, ``map``,
-        ``ttcf``, ``drift``. What cannot be said yet is missing.
+        ``ttcf``, ``drift``. What cannot be said yet is missing; ``frames`` is there when most are of no use.
     """
     results = _drift(record)
     if usable(record.correlated) < LEAST_FRAMES:
-        return results
+        return results | _unusable(record.correlated)
     with suppress(InvalidData):  # no time spacing yet, or no pair of frames
         time, sums = timeline(record.correlated), record.correlator.sums()
         totals = block_totals(sums, _blocks(record))
@@ -112,6 +112,13 @@ def _two_time(record: SoFar, time: Timeline) -> Results:
         "ttcf/t_s": small(time.t_s(two_time.segment, two_time.t_slots), "s"),
         "ttcf/value": small(without_diagonal(two_time.value)),
     }
+
+
+def _unusable(rows: Rows) -> Results:
+    """Say how many frames can be used, when there would be enough of them."""
+    if len(rows) < LEAST_FRAMES:
+        return {}
+    return {"frames": Result(None, attrs={"taken": len(rows), "usable": usable(rows)})}
 
 
 def _drift(record: SoFar) -> Results:

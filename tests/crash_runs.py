@@ -4,6 +4,7 @@ import hashlib
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
+from types import SimpleNamespace
 
 import h5py
 import numpy as np
@@ -100,6 +101,7 @@ class DirectStream:
     def __init__(self, folder, journal, *, lock_step, compression):
         self._journal, self._compression = journal, compression
         self._remembered, self._closed, self._recording = {}, {}, None
+        self.viewers = SimpleNamespace(show_status=lambda status: None)
 
     def listen(self, handler):
         pass
@@ -217,7 +219,7 @@ class CrashRun:
         return self._conduct(
             monkeypatch,
             dies,
-            lambda: session.carry_out(prepared, options, CommandQueue(), lambda status: None),
+            lambda: session.carry_out(prepared, options, CommandQueue()),
         )
 
     def go_on(self, monkeypatch, dies=None, parks="through"):
@@ -225,9 +227,7 @@ class CrashRun:
         return self._conduct(
             monkeypatch,
             dies,
-            lambda: session.carry_on(
-                self.run.path, parks, CommandQueue(), lambda status: None, self.told.append
-            ),
+            lambda: session.carry_on(self.run.path, parks, CommandQueue(), tell=self.told.append),
         )
 
     def _conduct(self, monkeypatch, dies, program):

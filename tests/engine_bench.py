@@ -273,7 +273,7 @@ class BenchRun:
 
         self.broken = None
         try:
-            outcome = Engine(self.bench, self.commands, show, **engine).run()
+            outcome = Engine(self.bench, self.commands, [show], **engine).run()
         finally:
             self.journal.close()
         if self.broken is not None:

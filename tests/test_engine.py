@@ -89,6 +89,7 @@ def test_a_sensor_nobody_can_trust_ends_the_run(tmp_path, reading_of, message):
     outcome = run.run()
 
     assert (outcome.outcome, outcome.exit_code) == ("failed", ExitCode.SAFETY)
+    assert (run.statuses[-1].state, run.statuses[-1].why) == ("faulted", outcome.why)
     assert message in outcome.why
     assert run.is_safe
 
@@ -162,16 +163,17 @@ def test_an_interrupt_from_the_keyboard_makes_everything_safe_first(tmp_path):
 
 
 def test_a_display_that_breaks_costs_nothing_but_the_display(tmp_path):
-    run = BenchRun(tmp_path)
+    run, seen = BenchRun(tmp_path), []
 
     def broken(status):
         raise BrokenPipeError("head has seen enough")
 
-    outcome = Engine(run.bench, run.commands, broken).run()
+    outcome = Engine(run.bench, run.commands, [broken, seen.append]).run()
     run.journal.close()
 
     assert outcome.outcome == "success"
     assert [record["guard"] for record in run.records("guard")] == ["display"]
+    assert seen[-1].state == "ended"  # the others are not silenced
 
 
 def test_a_journal_that_cannot_be_written_ends_the_run_safely(tmp_path):

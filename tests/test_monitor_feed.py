@@ -3,9 +3,11 @@
 import numpy as np
 import pytest
 import zmq
+from monitor_folder import status
 from monitor_stage import StandIn, unpacked, waited_for
 from record_samples import ecm_entries, frame
 
+from annealscope.controller.engine.ports import Status
 from annealscope.controller.live import LIVE_FILE, write_live
 from annealscope.controller.monitor import feed as feed_module
 from annealscope.controller.monitor.feed import Feed
@@ -74,8 +76,8 @@ def test_the_newest_of_each_kind_is_kept(run, feed):
     np.testing.assert_array_equal(received.pixels, pixels)
     assert received.newest.opening.name == "02_ecm_100C"
     assert received.newest.preview == {"hold": 2, "name": "x", "method": "ecm", "frames": 7, "t_s": 1.0}
-    np.testing.assert_array_equal(received.newest.arrays["g2/lag"], arrays[0])
-    assert received.newest.attributes["kww/corrected"]["tau_s"] == 120.0
+    np.testing.assert_array_equal(received.items["g2/lag"].values, arrays[0])
+    assert received.items["kww/corrected"].attrs["tau_s"] == 120.0
     assert (received.damaged, received.connections) == (0, 1)
 
 
@@ -138,8 +140,11 @@ def test_of_frames_that_wait_only_the_newest_is_taken(tmp_path):
 def test_a_run_that_goes_on_in_another_process_is_found(tmp_path, run, feed):
     shown_until(run, feed)
     assert feed.received.connections == 1
+    run.viewers.show_status(Status(**status()))
+    assert waited_for(lambda: feed.received.newest.status_at_s is not None)
     another = StandIn(tmp_path)
     assert waited_for(lambda: feed.received.connections == 2)
+    assert feed.received.newest.status_at_s is None  # what the other one said last is not its word
     assert waited_for(lambda: another.show(hold=5) and feed.received.newest.frame.hold == 5)
     another.close()
 

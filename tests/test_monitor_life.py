@@ -72,6 +72,7 @@ def test_the_end_says_how_and_where_the_report_is(run):
     report.touch()
     expected = f"failed: no gas; report: {report}; go on with: annealscope continue {run.path}"
     assert life_and_message(run) == ("ended", expected)
+    assert Model(run.path).state(Newest())["outcome"] == "failed"
 
 
 def test_a_run_that_is_continued_has_not_ended(run):
@@ -79,7 +80,7 @@ def test_a_run_that_is_continued_has_not_ended(run):
     model = Model(run.path)
     assert model.state(Newest())["life"] == "ended"
     run.say(900.0, "run_continued", version="10", clock="max", left="parked", left_at="", why="")
-    assert model.state(live())["life"] == "live"
+    assert (model.state(live())["life"], model.state(live())["outcome"]) == ("live", None)
     assert model.hello()["version"] == "10"
 
 

@@ -96,6 +96,7 @@ def test_every_own_name_is_good(monitor, name):
     [
         "http://evil.example", "https://127.0.0.1:{port}", "http://127.0.0.1", "http://127.0.0.1:1", "null",
         "", "http://127.0.0.1:{port}.evil.example", "http://127.0.0.1:{port}/", "file://", "HTTP://127.0.0.1:{port}",
+        "http://localhost:{port}",
     ],
 )  # fmt: skip
 def test_another_origin_is_refused(monitor, origin):

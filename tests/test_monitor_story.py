@@ -146,9 +146,17 @@ def test_steps_last_until_the_next_one(run):
 
 def test_a_ramp_ends_what_is_known_of_temperature_and_drift(run):
     run.say(1.0, "settled", setpoint_K=373.15, age_s=0.0).say(2.0, "drift_rate", nm_per_min=0.4)
-    assert (story_of(run).settled_s, story_of(run).drift_rate) == (1.0, (2.0, 0.4))
+    assert (story_of(run).settled_s, story_of(run).drift_rate_nm_per_min) == (1.0, 0.4)
     run.say(3.0, "step", index=1, path="steps.1", step="ramp", label="ramp")
-    assert (story_of(run).settled_s, story_of(run).drift_rate) == (None, None)
+    assert (story_of(run).settled_s, story_of(run).drift_rate_nm_per_min) == (None, None)
+
+
+def test_a_hold_of_an_older_version_is_done_like_any_other(run):
+    said = {"hold": 1, "name": "01_ecm", "setpoint_K": 373.15, "t_settled_s": 1.0, "frames_planned": 9}
+    run.say(2.0, "hold_opened", **said)
+    run.say(9.0, "hold_closed", hold=1, path="", frames=9, analysis="missing", reason="complete")
+    hold = story_of(run).holds[1]
+    assert (hold.closed, hold.frames, hold.lost, hold.method) == (True, 9, 0, "ecm")
 
 
 def test_losses_are_summed_and_told_in_one_line(run):

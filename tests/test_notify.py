@@ -6,6 +6,7 @@ import sys
 import threading
 import time
 from dataclasses import replace
+from http.client import HTTPException
 
 import pytest
 
@@ -101,7 +102,7 @@ def test_a_hook_that_fails_is_said_and_the_next_news_are_told(tmp_path):
     def fails_first(news):
         heard.append(news)
         if len(heard) == 1:
-            raise OSError("nobody there")
+            raise HTTPException("nobody there")
 
     notifier = HookNotifier(fails_first, tmp_path, complaints.append)
     notifier.show(replace(CALM, alarm="hot"))

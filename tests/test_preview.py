@@ -139,6 +139,13 @@ def test_little_is_said_of_few_frames(movie: np.ndarray) -> None:
     assert {"g2/ratio", "kww/corrected", "map/tau_s"} <= analysis.preview().keys()
 
 
+def test_frames_that_are_of_no_use_are_counted(movie: np.ndarray) -> None:
+    analysis = EcmAnalysis(SPEC)
+    block = uniform_block(movie[:40], PERIOD_S)
+    analysis.update(replace(block, beam_on=np.arange(40) < 8))
+    assert analysis.preview()["frames"].attrs == {"taken": 32, "usable": 8}
+
+
 def test_frames_that_show_nothing_have_a_preview() -> None:
     flat = np.random.default_rng(1).poisson(1000.0, (64, 72, 72)).astype(np.uint16)
     flat[:, :, :] = flat[:, :1, :1]

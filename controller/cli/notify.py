@@ -47,7 +47,7 @@ class News:
 
 
 Hook = Callable[[News], None]
-"""Tells somebody. Raises OSError or ValueError when that fails."""
+"""Tells somebody. Raises whatever it likes when that fails."""
 
 
 class Notifier(Protocol):
@@ -122,7 +122,7 @@ class HookNotifier:
         while (news := self._news.get()) is not None:
             try:
                 self._hook(news)
-            except (OSError, ValueError, subprocess.SubprocessError) as error:
+            except Exception as error:  # whatever a hook does, the next news are told
                 self._complain(f"notify: {news.event} was not told: {error}")
 
 

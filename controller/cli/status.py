@@ -103,5 +103,9 @@ def _lines(snapshot: dict[str, Any], folder: Path) -> Iterator[str]:
 
 
 def _status(snapshot: dict[str, Any]) -> Status:
-    task = snapshot["next_task"]
-    return Status(**{**snapshot, "next_task": NextTask(**task) if task else None})
+    try:
+        task = snapshot["next_task"]
+        return Status(**{**snapshot, "next_task": NextTask(**task) if task else None})
+    except (KeyError, TypeError):
+        message = "the run is carried out by another version of annealscope; use that one, or --json"
+        raise RunError(message, ExitCode.INVALID_INPUT) from None

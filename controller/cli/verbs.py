@@ -22,7 +22,6 @@ if TYPE_CHECKING:
     from annealscope.controller.cli.analyze_options import AnalyzeOptions
     from annealscope.controller.engine.commands import CommandQueue
     from annealscope.controller.engine.outcome import Outcome
-    from annealscope.controller.engine.ports import Observer, Status
     from annealscope.controller.planning import Plan
     from annealscope.controller.session.options import RunOptions
 
@@ -143,23 +142,22 @@ def carry_on(folder: Path, parks: str, acknowledge: str, extras: Extras) -> None
         _conduct(folder, partial(go_on, folder, parks, tell=typer.echo, acknowledge=acknowledge), extras)
 
 
-def _conduct(folder: Path, conduct: "Callable[[CommandQueue, Observer], Outcome]", extras: Extras) -> None:
+def _conduct(folder: Path, conduct: "Callable[..., Outcome]", extras: Extras) -> None:
     """Run with a view on the terminal and Ctrl-C as commands, then report."""
     from annealscope.controller.cli.notify import notifier_for
     from annealscope.controller.cli.progress import view_for
     from annealscope.controller.cli.told import with_reason
     from annealscope.controller.engine.commands import CommandQueue
+    from annealscope.controller.engine.outcome import Outcome
 
     notifier = notifier_for(extras.notify, folder, _complain)
     commands, view = CommandQueue(), view_for(folder)
     restore = _catch_interrupts(commands)
-
-    def observe(status: "Status") -> None:
-        view.show(status)
-        notifier.show(status)
-
     try:
-        outcome = conduct(commands, observe)
+        outcome = conduct(commands, view.show, notifier.show)
+    except Exception as error:
+        notifier.end(Outcome("failed", str(error), ExitCode.INTERNAL))
+        raise
     finally:
         view.close()
         restore()

@@ -57,7 +57,7 @@ def watch(folder: Path, port: int | None, control: bool, open_page: bool, tell: 
     if open_page:
         webbrowser.open(url)
     with suppress(KeyboardInterrupt):
-        serve(folder, listener, token)
+        serve(folder.resolve(), listener, token)
 
 
 def check_run_folder(folder: Path) -> None:

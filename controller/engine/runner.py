@@ -43,8 +43,8 @@ class Engine:
         Devices, stream, journal, plan.
     commands
         Where commands come from.
-    observer
-        Called with a snapshot after every turn.
+    observers
+        Called with a snapshot after every turn, each whatever becomes of the others.
     start_at
         Index of the first step: 0, or where a run goes on.
     back
@@ -59,7 +59,7 @@ class Engine:
         self,
         bench: Bench,
         commands: CommandQueue,
-        observer: Observer,
+        observers: Sequence[Observer],
         start_at: int = 0,
         back: WayBack | None = None,
         earlier: Interrupted | None = None,
@@ -67,7 +67,7 @@ class Engine:
     ) -> None:
         self._bench = bench
         self._commands = commands
-        self._observer: Observer | None = observer
+        self._observers = list(observers)
         self._back = back
         self._machine = RunMachine()
         self._agenda = Agenda(bench.plan, start_at, earlier)
@@ -237,7 +237,9 @@ class Engine:
         if self._conduct.orders.standing:
             self._note("guard", guard="holder", message=self._conduct.orders.standing, action="alarm")
         self._conduct.outcome = Outcome("failed", message, exit_code)
+        self._conduct.why = message
         self._note("state", state=self._machine.fire(Trigger.FAULT).value, why=message)
+        self._show()
         self._close_open_hold()
 
     def _close_open_hold(self) -> None:
@@ -264,12 +266,19 @@ class Engine:
 
     def _show(self) -> None:
         """Show a snapshot; a display that breaks is not shown any more, and costs nothing else."""
-        if self._observer is None:
-            return
+        state, conduct = self._machine.state.value, self._conduct
         try:
-            state, conduct = self._machine.state.value, self._conduct
-            self._observer(snapshot(self._bench, self._agenda, conduct.orders, state, conduct.why))
+            status = snapshot(self._bench, self._agenda, conduct.orders, state, conduct.why)
         except Exception as error:
-            self._observer = None
-            message = f"{type(error).__name__}: {error}"
-            self._bench.journal.write("guard", guard="display", message=message, action="switched off")
+            self._switch_off(self._observers, error)
+            return
+        for observer in self._observers:
+            try:
+                observer(status)
+            except Exception as error:
+                self._switch_off([observer], error)
+
+    def _switch_off(self, observers: Sequence[Observer], error: Exception) -> None:
+        self._observers = [one for one in self._observers if one not in observers]
+        message = f"{type(error).__name__}: {error}"
+        self._note("guard", guard="display", message=message, action="switched off")

@@ -97,6 +97,7 @@ class Feed:
         if self._socket is not None:
             self._socket.close(0)
         self._socket, self._endpoints = _subscribed(self._context, endpoints), endpoints
+        self._tell(status_at_s=None)  # this process has not said anything yet
         self._received = replace(self._received, connections=self._received.connections + 1)
 
     def _take(self, socket: wire.Socket) -> None:
@@ -148,9 +149,8 @@ class Feed:
     def _keep_frame(self, header: FrameHeader, parts: list[memoryview]) -> None:
         if header == self._received.newest.frame:  # repeated for those who came later
             return
-        pixels = wire.pixels_of(header, parts)
-        self._tell(frame=header, received=self._received.newest.received + 1)
-        self._received = replace(self._received, pixels=pixels, pictures=self._received.pictures + 1)
+        newest = replace(self._received.newest, frame=header, received=self._received.newest.received + 1)
+        self._picture(newest, pixels=wire.pixels_of(header, parts))
 
     def _keep_preview(self, header: Preview, parts: list[memoryview]) -> None:
         entries = wire.parts_to_entries(header, parts)
@@ -158,12 +158,12 @@ class Feed:
         items = {part.path: Item(values, part.units, part.attrs) for part, values in entries}
         if said == self._received.newest.preview:  # repeated for those who came later
             return
-        self._tell(
-            preview=said,
-            attributes={part.path: part.attrs for part, _ in entries},
-            arrays={part.path: values for part, values in entries if values is not None},
-        )
-        self._received = replace(self._received, items=items, pictures=self._received.pictures + 1)
+        self._picture(replace(self._received.newest, preview=said), items=items)
+
+    def _picture(self, newest: Newest, **changes: Any) -> None:
+        """Keep something that is to be drawn, all of it at once: others look while this goes on."""
+        pictures = self._received.pictures + 1
+        self._received = replace(self._received, newest=newest, pictures=pictures, **changes)
 
     def _tell(self, **changes: Any) -> None:
         self._received = replace(self._received, newest=replace(self._received.newest, **changes))

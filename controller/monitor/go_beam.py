@@ -2,19 +2,13 @@
 
 import math
 from collections.abc import Iterator
-from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from annealscope.controller.monitor.go_values import LEADING, Before, Item, judged, percent, unknown
 from annealscope.controller.monitor.newest import FrameStatistics
 from annealscope.controller.stream.messages import CameraInfo
 
-Column = npt.NDArray[Any]
-
-RATE_OVER_S = 60.0
-"""The drift rate is the way of the image over this time."""
 READ_NOISES = 5.0
 """Fewer counts than so many times the read noise are lost in it."""
 FULLEST = 0.6
@@ -43,7 +37,7 @@ def drift(before: Before, warn_nm: float) -> Item:
     if below_nm_per_min is None:
         return _displacement(before, warn_nm)
     rule = f"below {below_nm_per_min:.3g} nm/min, as the wait asks"
-    rate = newest_rate_nm_per_min(before)
+    rate = before.story.drift_rate_nm_per_min
     if rate is None:
         return unknown("drift rate", rule, "not measured since the temperature has changed")
     value = f"{rate:.2g} nm/min"
@@ -68,25 +62,6 @@ def _displacement(before: Before, warn_nm: float) -> Item:
     if found_nm is None:
         return unknown("drift", rule, FIRST_SEEN)
     return judged("drift", f"{found_nm:.2f} nm", rule, "" if found_nm < warn_nm else "too far")
-
-
-def newest_rate_nm_per_min(before: Before) -> float | None:
-    """Return the drift rate of the watch that goes on, or what the last one found at this temperature."""
-    newest, story = before.newest, before.story
-    if newest.preview is not None and newest.preview["method"] == "watch":
-        rate = _rate(newest.arrays.get("drift/t_s"), newest.arrays.get("drift/measured_nm"))
-        at_this_temperature = story.settled_s is not None and newest.preview["t_s"] >= story.settled_s
-        if rate is not None and at_this_temperature:
-            return rate
-    return story.drift_rate[1] if story.drift_rate is not None else None
-
-
-def _rate(t_s: Column | None, measured_nm: Column | None) -> float | None:
-    """Return the way of the image over the last minute, nm/min; None: less than a minute is known."""
-    if t_s is None or measured_nm is None or len(t_s) < 2 or t_s[-1] - t_s[0] < RATE_OVER_S:
-        return None
-    then = int(np.searchsorted(t_s, t_s[-1] - RATE_OVER_S, side="right")) - 1
-    return 60 * math.dist(measured_nm[-1], measured_nm[then]) / float(t_s[-1] - t_s[then])
 
 
 def counts(before: Before) -> Item:

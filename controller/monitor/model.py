@@ -50,7 +50,6 @@ class Model:
         """What is the matter with plan and rig."""
         self._unreadable = ""
         """What is the matter with the journal at the moment."""
-        """Of the holds that were seen, by name."""
 
     def hello(self) -> dict[str, Any]:
         """Return what does not change while a process carries out the run."""
@@ -78,6 +77,7 @@ class Model:
         asked = story.asked[-1] if story.asked else None
         return {
             "life": life.life,
+            "outcome": (story.ended or {}).get("outcome"),
             "message": "; ".join(text for text in (life.message, *self._complaints) if text),
             "quiet_s": quiet_s,
             "utc": datetime.now(UTC).isoformat(timespec="seconds"),
@@ -126,10 +126,8 @@ class Model:
             self._story, self._plan, self._missing = Story(), None, ()
         self._story.take(records)
         never_read = self._plan is None and not self._missing
-        if never_read and (
-            records or (self._folder / "plan.json").is_file()
-        ):  # it is there before the first record
-            self._read_inputs()
+        if never_read and (records or (self._folder / "plan.json").is_file()):
+            self._read_inputs()  # they are there before the first record
 
     def _read_inputs(self) -> None:
         self._plan, no_plan = read_plan(self._folder)

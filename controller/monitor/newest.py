@@ -1,7 +1,7 @@
 """The newest of everything that a run tells those who look on."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -36,7 +36,7 @@ class Newest:
     status: Mapping[str, Any] | None = None
     """The fields of the engine's status."""
     status_at_s: float | None = None
-    """When the newest status came."""
+    """When it came; None also when it is of a process that has died, and another one goes on with the run."""
     opening: OpenHold | None = None
     """What the frames are of."""
     frame: FrameHeader | None = None
@@ -44,10 +44,6 @@ class Newest:
     """Of that frame."""
     preview: Mapping[str, Any] | None = None
     """hold, name, method, frames, t_s of the newest preview."""
-    attributes: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
-    """Attributes of the entries of the preview, by path; of groups without an array too."""
-    arrays: Mapping[str, npt.NDArray[Any]] = field(default_factory=dict)
-    """Arrays of the preview, by path."""
     received: int = 0
     """Frames that came."""
     dropped: int = 0

@@ -45,17 +45,19 @@ class Press:
 
     def told(self, received: Received) -> dict[str, Any]:
         """Return ``hello`` and ``state`` as they are now, for programs."""
-        state = self._model.state(self._with_statistics(received))
-        told: dict[str, Any] = plain({"hello": self._model.hello(), "state": state})
-        return told
+        try:
+            state = self._model.state(self._with_statistics(received))
+            told = {"hello": self._model.hello(), "state": state}
+        except Exception as error:  # as in `make`
+            told = {"hello": {}, "state": _unreadable(error)}
+        return {name: plain(fields) for name, fields in told.items()}
 
     def make(self, received: Received) -> None:
         """Make the packets of which there is something new; what cannot be read the state says."""
         try:
             self._make(received)
         except Exception as error:  # whatever lies in the folder, the page stays
-            message = f"the monitor cannot make sense of the run folder: {type(error).__name__}: {error}"
-            self._put("state", {"life": "unreachable", "message": message, "status": None})
+            self._put("state", _unreadable(error))
 
     def _make(self, received: Received) -> None:
         before = self.made_of
@@ -93,6 +95,12 @@ class Press:
         data, before = packet(kind, fields, items), self.packets.get(kind, Packet(0, b""))
         if data != before.data:
             self.packets[kind] = Packet(before.number + 1, data)
+
+
+def _unreadable(error: Exception) -> dict[str, Any]:
+    """Return the state of a run that cannot be shown."""
+    message = f"the monitor cannot make sense of the run folder: {type(error).__name__}: {error}"
+    return {"life": "unreachable", "message": message, "status": None}
 
 
 def _statistics(

@@ -46,7 +46,7 @@ def listen(port: int | None) -> socket.socket:
         try:
             listener = socket.create_server((LOOPBACK, candidate))
         except OSError as error:
-            why = error.strerror
+            why = str(error.strerror).partition(" (while")[0]  # which says the address again
             continue
         _give_up_silent_peers(listener)
         return listener

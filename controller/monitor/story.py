@@ -37,8 +37,8 @@ class Story:
         """Times in which the operator was asked for something."""
         self.settled_s: float | None = None
         """When the temperature has settled; None while it is on its way."""
-        self.drift_rate: tuple[float, float] | None = None
-        """(t_s, nm/min) of the newest drift rate that was found in a wait."""
+        self.drift_rate_nm_per_min: float | None = None
+        """The newest that was found in a wait at this temperature."""
         self.holds: dict[int, HoldSeen] = {}
         self.regions: dict[int, RegionSeen] = {1: RegionSeen(1)}
         """A run begins on the first one, without a word."""
@@ -156,7 +156,7 @@ def _step(story: Story, record: Record) -> None:
     _end(story.asked, record)
     story.steps.append(Stretch(str(record["step"]), record["t_s"], index=int(record["index"])))
     if record["step"] in CHANGING:
-        story.settled_s = story.drift_rate = None
+        story.settled_s = story.drift_rate_nm_per_min = None
 
 
 def _settled(story: Story, record: Record) -> None:
@@ -177,17 +177,17 @@ def _guard(story: Story, record: Record) -> None:
 
 
 def _drift_rate(story: Story, record: Record) -> None:
-    story.drift_rate = (record["t_s"], float(record["nm_per_min"]))
+    story.drift_rate_nm_per_min = float(record["nm_per_min"])
 
 
 def _hold_opened(story: Story, record: Record) -> None:
-    """A hold that is gone on with by another process keeps what it has lost."""
+    """A hold that is gone on with by another process keeps what it has lost; an older version says less."""
     opened = HoldSeen(
         hold=int(record["hold"]),
         name=str(record["name"]),
-        title=str(record["title"]),
-        method=str(record["method"]),
-        region=record["region"],
+        title=str(record.get("title", "")),
+        method=str(record.get("method", "ecm")),
+        region=record.get("region"),
         setpoint_K=float(record["setpoint_K"]),
         t_settled_s=float(record["t_settled_s"]),
     )
@@ -204,7 +204,7 @@ def _lost(story: Story, record: Record) -> None:
 def _hold_closed(story: Story, record: Record) -> None:
     seen = story.holds[record["hold"]]
     seen.closed, seen.frames, seen.reason = True, int(record["frames"]), str(record["reason"])
-    seen.lost = max(seen.lost, int(record["lost"]))
+    seen.lost = max(seen.lost, int(record.get("lost", 0)))
 
 
 def _results(story: Story, record: Record) -> None:

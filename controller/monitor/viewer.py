@@ -12,8 +12,9 @@ from annealscope.controller.monitor.packets import packet
 PAINT_EVERY_S = 0.1
 STATE_EVERY_S = 0.5
 """When there is nothing new to draw."""
-ANSWER_WITHIN_S = 10.0
-"""Who has not drawn by then is asleep: it is cut off, and comes back by itself when it wakes."""
+ANSWER_WITHIN_S = 20.0
+"""Who has not drawn by then is asleep: it is cut off, and comes back by itself when it wakes. A line of
+1 Mbit/s takes 11 s for all that a browser gets first."""
 FAREWELL_S = 1.0
 KINDS = ("hello", "state", "log", "trace", "preview", "frame")
 """In the order in which they are sent."""

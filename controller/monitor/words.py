@@ -97,7 +97,7 @@ def _lost(fields: Record) -> Line:
 
 
 def _hold_closed(fields: Record) -> Line:
-    lost = f", {fields['lost']} lost" if fields["lost"] else ""
+    lost = f", {fields['lost']} lost" if fields.get("lost") else ""
     reason = "" if fields["reason"] == "complete" else f", {fields['reason']}"
     missing = "; without results" if fields["analysis"] == "missing" else ""
     level = "lost" if missing else "notice" if reason else "info"

@@ -6,23 +6,22 @@ from functools import partial
 from typing import Any
 
 from annealscope.controller.engine.commands import Answer, Command, CommandQueue
-from annealscope.controller.engine.ports import Observer, Status
+from annealscope.controller.engine.ports import Status
 
 OTHER_PROCESS = "another process"
 ANSWERS_KEPT = 64
 
 
 class Desk:
-    """Keeps the newest snapshot and passes it on; passes commands on to the engine.
+    """Keeps the newest snapshot, and passes commands on to the engine.
 
     The engine answers a command at its next turn, so whoever gave it gets a number and asks for the answer:
     ``pause`` -> ``{"request": 7}``, then ``answer 7`` -> ``{"accepted": true, "why": ""}``, or ``{}`` while
     there is none.
     """
 
-    def __init__(self, commands: CommandQueue, *observers: Observer) -> None:
+    def __init__(self, commands: CommandQueue) -> None:
         self._commands = commands
-        self._observers = observers
         self._newest: Status | None = None
         self._asked = 0
         self._answers: OrderedDict[int, Answer] = OrderedDict()
@@ -30,8 +29,6 @@ class Desk:
     def watch(self, status: Status) -> None:
         """Take a snapshot from the engine."""
         self._newest = status
-        for observer in self._observers:
-            observer(status)
 
     def answer(self, request: str) -> dict[str, Any]:
         """Answer a request. Raises ValueError for one that does not exist."""

@@ -1,7 +1,7 @@
 """One run from its plan to its outcome: where everything is put together."""
 
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import closing, suppress
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -83,10 +83,12 @@ def run(
     options = RunOptions(Path(out) if out else None, seed, speed, compression, parks)
     prepared = prepare(protocol, rig, options.folder or Path.cwd())
     prepared.check()
-    return carry_out(prepared, options, CommandQueue(), lambda status: None)
+    return carry_out(prepared, options, CommandQueue())
 
 
-def carry_out(prepared: Prepared, options: RunOptions, commands: CommandQueue, observer: Observer) -> Outcome:
+def carry_out(
+    prepared: Prepared, options: RunOptions, commands: CommandQueue, *observers: Observer
+) -> Outcome:
     """Carry out a plan that was checked; the folder then holds everything but the report.
 
     Raises
@@ -102,14 +104,14 @@ def carry_out(prepared: Prepared, options: RunOptions, commands: CommandQueue, o
     with closing(Journal(folder.journal, clock)) as journal:
         journal_start(journal, prepared, folder.path.name, options.seed, options.speed)
         session = _Session(prepared, options, folder, clock, devices, journal)
-        return session.conduct(commands, observer)
+        return session.conduct(commands, *observers)
 
 
 def carry_on(
     path: Path,
     parks: str,
     commands: CommandQueue,
-    observer: Observer,
+    *observers: Observer,
     tell: Callable[[str], None] = lambda line: None,
     acknowledge: str = "",
 ) -> Outcome:
@@ -121,7 +123,7 @@ def carry_on(
         The run folder.
     parks
         What the next park does, as in `run`.
-    commands, observer
+    commands, observers
         From and to whoever watches.
     tell
         Takes one line each for what was repaired, and for what the run goes on with.
@@ -146,7 +148,7 @@ def carry_on(
     with closing(Journal(folder.journal, clock)) as journal:
         journal_continuation(journal, going_on)
         session = _Session(prepared, options, folder, clock, devices, journal, going_on)
-        outcome = session.conduct(commands, observer)
+        outcome = session.conduct(commands, *observers)
     if not may_go_on(
         outcome.outcome, outcome.exit_code
     ):  # nobody takes up any more what was left before it was taken up
@@ -173,7 +175,7 @@ class _Session:
     going_on: Continuation | None = None
     """Where an earlier process left off."""
 
-    def conduct(self, commands: CommandQueue, observer: Observer) -> Outcome:
+    def conduct(self, commands: CommandQueue, *observers: Observer) -> Outcome:
         """Start the children, run the engine, tie the files together."""
         publisher = Publisher(
             self.folder.path,
@@ -182,10 +184,11 @@ class _Session:
             compression=self.options.compression,
         )
         with closing(publisher):
-            desk = Desk(commands, publisher.viewers.show_status, observer)
+            desk = Desk(commands)
+            shown = (desk.watch, publisher.viewers.show_status, *observers)
             self._start(publisher, desk)
             try:
-                outcome = self._engine(publisher, commands, desk).run()
+                outcome = self._engine(publisher, commands, shown).run()
             finally:
                 left = self.devices.leave()
         with suppress(OSError, RecordError):  # it is made of the holds, and can be made again
@@ -206,16 +209,16 @@ class _Session:
             self.journal.write("run_ended", outcome="failed", why=str(error), exit_code=int(code))
             raise
 
-    def _engine(self, publisher: Publisher, commands: CommandQueue, desk: Desk) -> Engine:
+    def _engine(self, publisher: Publisher, commands: CommandQueue, shown: Sequence[Observer]) -> Engine:
         bench, going_on = self._bench(publisher), self.going_on
         if going_on is None:
-            return Engine(bench, commands, desk.watch)
+            return Engine(bench, commands, shown)
         bench.doses = going_on.doses
         earlier = None
         if going_on.taken_up is not None:
             earlier = going_on.taken_up.acquisition
             publisher.remember(earlier.opening.hold, going_on.taken_up.notes)
-        return Engine(bench, commands, desk.watch, going_on.start_at, going_on.back, earlier)
+        return Engine(bench, commands, shown, going_on.start_at, going_on.back, earlier)
 
     def _bench(self, publisher: Publisher) -> Bench:
         rig = self.prepared.rig

@@ -11,7 +11,11 @@ const LIVES = {
   unreachable: ["bad", "The run is out of reach"],
   "no run": ["bad", "No run here"],
 };
-const LOST = { title: "Connection to the monitor lost", text: "– trying again. What you see is old.", tone: "warn" };
+const LOST = { title: "Connection to the monitor lost", text: "– trying again. What you see is old.", tone: "warn" };const GONE = { title: "The monitor has ended with the run", text: "– this is what it showed last.", tone: "info" };
+
+/** Whether the outcome of a run is one that somebody should see to. */
+export const endedBadly = (outcome) => ["aborted", "failed", "crashed"].includes(outcome);
+
 const LEAST_STALE_S = 3;
 const STALE_FRAMES = 3;
 
@@ -47,7 +51,12 @@ export function create({ alarm, prompt, line, life, stale }) {
     theme() {},
     tick,
     connected: () => { isLost = false; say.line(null); tick(); },
-    lost: () => { isLost = true; say.line(LOST); tick(); },
+    lost: () => {
+      const over = state?.life === "ended";
+      isLost = !over;
+      say.line(over ? { ...GONE, command: command("monitor", hello) } : LOST);
+      tick();
+    },
   };
 }
 
@@ -85,9 +94,10 @@ const command = (verb, { folder }) => `annealscope ${verb} ${folder ?? "RUN"}`;
 // Steps of ten seconds, of a minute after ten: a screen reader is not told every second.
 const tens = (seconds) => { const step = seconds < 600 ? 10 : 60; return Math.floor(seconds / step) * step; };
 
-function lifeOf({ life, message }) {
+function lifeOf({ life, message, outcome }) {
   if (!(life in LIVES)) return null;
-  const [tone, title] = LIVES[life];
+  const [usual, title] = LIVES[life];
+  const tone = endedBadly(outcome) ? "bad" : usual;
   return { title, text: message ?? "", tone };
 }
 

@@ -1,5 +1,6 @@
 // The bar on top, the tiles with the big numbers of now, and the small numbers of the record.
 
+import { endedBadly } from "./banners.js";
 import { fill } from "./dom.js";
 import { bytes, clock, duration, fixed, known, UNKNOWN } from "./format.js";
 import { runTime, schedule } from "./schedule.js";
@@ -33,14 +34,14 @@ function bar({ title }, state, status) {
   const number = Math.min(status.step_number + 1, status.steps);
   return {
     title: title ?? "annealscope",
-    badge: goesOn ? status.state : state.life,
+    badge: goesOn ? status.state : (state.outcome ?? state.life),
     "badge.tone": tone(state, status),
     step: status.step ? `step ${number}/${status.steps} · ${status.step}${phase(status)}` : "",
   };
 }
 
-function tone({ life }, { state, alarm }) {
-  if (alarm || state === "faulted" || ["died", "unreachable", "no run"].includes(life)) return "bad";
+function tone({ life, outcome }, { state, alarm }) {
+  if (alarm || state === "faulted" || endedBadly(outcome) || ["died", "unreachable", "no run"].includes(life)) return "bad";
   if (life !== "live") return "";
   if (["paused", "pausing", "suspended", "aborting"].includes(state)) return "warn";
   return ["running", "arming"].includes(state) ? "good" : "";
@@ -54,7 +55,7 @@ function times(state, steps) {
   const left_s = (steps.at(-1)?.to_s ?? NaN) - t_s;
   const nights = steps.filter((step) => step.kind === "park" && step.state === "future").length;
   const rest = nights ? ` and ${nights} ${nights > 1 ? "nights" : "night"}` : "";
-  return { elapsed: duration(t_s), togo: state.life === "live" && known(left_s) ? duration(left_s) + rest : UNKNOWN };
+  return { elapsed: duration(t_s), togo: state.life === "live" && left_s > 0 ? duration(left_s) + rest : UNKNOWN };
 }
 
 function footer({ version, rig, simulated, folder }) {

@@ -42,6 +42,7 @@ export class Chart {
 
   draw() {
     this.sign.hidden = Boolean(this.plot);
+    this.sign.textContent = (this.message && this.spec.missing?.(this.message)) || this.spec.empty;
     note(this.element, this.plot?.note ?? "");
     // uPlot draws a moment after it is given data; by then there may be none again.
     if (this.plot) this.shown = this.plot;

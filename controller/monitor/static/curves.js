@@ -1,4 +1,4 @@
-// Curves: g2 with both fits, tau and drift against time, V(k).
+// Curves: g2 with both fits, tau and drift against time, V(k), the ring profile I(k).
 
 import { Chart } from "./chart.js";
 import { duration, significant, withError } from "./format.js";
@@ -10,6 +10,7 @@ export function createG2(element) {
   return new Chart(element, {
     plot: g2Plot,
     empty: "g₂ comes after 32 frames of an ECM hold.",
+    missing: tooFewUsable,
     x: { label: "Lag / s", ticks: logTicks, logarithmic: true },
     y: { label: "g₂ − 1" },
     series: (c) => [
@@ -64,6 +65,17 @@ export function createVariance(element) {
   });
 }
 
+// Build the view of the ring profile I(k) of diffraction patterns inside an element.
+export function createProfile(element) {
+  return new Chart(element, {
+    plot: profilePlot,
+    empty: "The ring profile comes with the first pattern.",
+    x: { label: "k / nm⁻¹" },
+    y: { label: "I(k) / electrons per pixel" },
+    series: (c) => [{ label: "mean of all patterns", line: 2, colour: c.green, strong: true }],
+  });
+}
+
 // A plot is what one message shows: columns (x, then those of the series; a band has two), limits of the axes, marked
 // places, the note beside the title and what is written at a place of the x axis.
 
@@ -85,6 +97,12 @@ function g2Plot(message) {
       return `${significant(lag_s[i])} s (${duration(lag_s[i])}): ratio ${believed}, fit ${fitted}, pixels ${pixels}`;
     },
   };
+}
+
+// Why there is no g2 although there are frames: they drifted out of the margin, or the beam was off.
+function tooFewUsable(message) {
+  const { usable, taken } = attrsOf(message, "frames");
+  return taken ? `${usable} of ${taken} frames can be used, 32 are needed: look at drift, beam and counts.` : null;
 }
 
 function tauPlot(message) {
@@ -139,6 +157,19 @@ function variancePlot(message) {
     marks: k_per_nm ? [{ x: k_per_nm, text: `${significant(k_per_nm)} nm⁻¹` }] : [],
     note: V_max ? `V = ${withError(V_max, sigma_V_max)} · ${patterns} patterns` : "",
     place: (i) => `k ${significant(k[i])} nm⁻¹: V ${number(value[i])}`,
+  };
+}
+
+function profilePlot(message) {
+  const k = dataOf(message, "diffraction/k"), intensity = dataOf(message, "diffraction/intensity");
+  if (!k || !intensity) return null;
+  const { patterns } = attrsOf(message, "diffraction");
+  const value = shifted(intensity, 0);
+  return {
+    columns: [[...k], value],
+    x: [k[0], k.at(-1)], y: padded([[0], value]),
+    note: patterns === 1 ? "1 pattern" : `${patterns} patterns`,
+    place: (i) => `k ${significant(k[i])} nm⁻¹: I ${number(value[i])} electrons per pixel`,
   };
 }
 

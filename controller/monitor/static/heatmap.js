@@ -49,7 +49,7 @@ function mapPicture(message) {
   const fitted = Float64Array.from(tau_s.filter((one) => one > 0));
   const size = pixel_nm ? ` of ${significant(pixel_nm)} nm` : "";
   const flagged = percent(1 - fitted.length / tau_s.length, 1);
-  const whole = whole_s ? ` · image: ${significant(whole_s)} s` : "";
+  const whole = whole_s ? ` · whole image, fitted alike: ${significant(whole_s)} s` : "";
   const at = (row, column) => (tau_s[row * nx + column] > 0 ? tau_s[row * nx + column] : NaN);
   return {
     ny, nx, at, pixel_nm, map: table("cividis"), missing: MASKED, barLabel: "τ / s",

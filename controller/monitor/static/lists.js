@@ -49,7 +49,7 @@ function check({ name, value, rule, verdict, why }) {
 }
 
 function drawHolds(element, done) {
-  element.querySelector("tbody").replaceChildren(...done.map(holdRow));
+  element.querySelector("tbody").replaceChildren(...done.toReversed().map(holdRow));
 }
 
 function holdRow({ name, title, frames, lost, reason, tau_s, sigma_tau_s, V_max, sigma_V_max }) {

@@ -4,7 +4,7 @@ import { create as createBanners } from "./banners.js";
 import { create as createCards } from "./cards.js";
 import { connect } from "./connection.js";
 import { create as createControl } from "./control.js";
-import { createDrift, createG2, createTau, createVariance } from "./curves.js";
+import { createDrift, createG2, createProfile, createTau, createVariance } from "./curves.js";
 import { create as createFrame } from "./frame.js";
 import { createMap, createTtcf } from "./heatmap.js";
 import { listen } from "./keys.js";
@@ -36,7 +36,7 @@ const parts = [
   createSpecimen(get("specimen"), get("specimen-note")),
   createControl(get("control"), get("confirm")),
   createFrame(get("frame")), createG2(get("g2")), createTau(get("tau")), createDrift(get("drift")),
-  createVariance(get("variance")), createTtcf(get("ttcf")), createMap(get("map")),
+  createVariance(get("variance")), createProfile(get("profile")), createTtcf(get("ttcf")), createMap(get("map")),
 ];
 
 // A part that fails must not take the others with it, nor the answer to the server.
@@ -45,6 +45,8 @@ function each(act) {
     try { act(part); } catch (error) { console.error(error); }
   }
 }
+
+let recorded = null;
 
 function paint(messages, painted) {
   const begin = performance.now();
@@ -67,12 +69,15 @@ function count(messages, begin) {
 }
 
 // The panels that there is something to show in. Between two acquisitions, and while the drift is watched, those of
-// the last one stay.
-function arrange({ kind, plan, hold, life }) {
+// the last one stay; a page that comes then knows it from its preview.
+function arrange({ kind, plan, hold, life, method }) {
   const { dataset } = document.body;
   if (kind === "hello") dataset.plan = plan ? "yes" : "no";
   if (kind === "frame" || life === "live") dataset.views = "yes";
-  if (kind === "state" && hold && hold.method !== "watch") dataset.method = hold.method;
+  if (kind === "preview" && !recorded) dataset.method = method;
+  if (kind !== "state") return;
+  recorded = hold?.method && hold.method !== "watch" ? hold.method : null;
+  if (recorded) dataset.method = recorded;
 }
 
 function tellLine(isConnected) {

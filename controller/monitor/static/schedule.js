@@ -47,7 +47,7 @@ const known = (value) => value !== null && value !== undefined;
 export function plannedTemperature(plan, steps) {
   let degC = plan.start_degC;
   const corners = [];
-  for (const step of steps) {
+  for (const step of steps.filter((one) => one.state !== "skipped")) {
     const next = step.setpoint_degC ?? degC;
     corners.push({ t_s: step.from_s, degC });
     corners.push({ t_s: Math.min(step.to_s, step.from_s + step.duration_s), degC: next });

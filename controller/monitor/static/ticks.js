@@ -18,7 +18,9 @@ export function roundLength(most) {
 export function ticks(low, high, count) {
   const least = (high - low) / count;
   if (!(least > 0)) return [];
-  const step = roundUp(least), digits = Math.max(0, -Math.floor(Math.log10(step) + 1e-9));
+  let step = roundUp(least);
+  if (multiples(low, high, step).length < 2) step = roundLength(0.9 * step);  // one alone has no scale
+  const digits = Math.max(0, -Math.floor(Math.log10(step) + 1e-9));
   return multiples(low, high, step).map((value) => ({ value, text: fixed(value, digits) }));
 }
 

@@ -48,7 +48,8 @@ function ofHold({ hold }, { step, frames, frames_planned, frames_lost, segment }
 // A step without frames: how much of its planned time has passed.
 function ofStep({ state, step, t_s, why, phase }, steps) {
   const current = steps.find((one) => one.state === "current");
-  if (!current || !known(t_s)) return { title: "Step", value: UNKNOWN, sub: step };
+  // A way down that the plan does not have: a stop, an abort.
+  if (!current || !known(t_s)) return { title: step || "Step", value: phase || UNKNOWN, sub: why };
   const passed_s = t_s - current.from_s;
   const lasts = current.duration_s > 0;
   const parts = [lasts ? `of about ${duration(current.duration_s)}` : null, state === "running" ? phase : why];
@@ -113,5 +114,5 @@ function task({ life, next_task }, { prompt }) {
   const { at, in_s, what } = next_task;
   const [left, tone] = [`in ${duration(in_s)}`, in_s < SOON_S ? "warn" : ""];
   if (at) return { title: "Be here at", value: at, unit: left, tone, sub: what };
-  return { title: "You are needed", value: left, unit: "of run time", tone, sub: what };
+  return { title: "You are needed, in run time", value: left, tone, sub: what };
 }

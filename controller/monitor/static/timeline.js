@@ -135,7 +135,7 @@ const level = (look, box, y) => s("line", { class: look, x1: box.left, x2: box.r
 
 function limit(max_degC, { box, y }) {
   if (!Number.isFinite(max_degC)) return [];
-  const place = { x: box.right - 0.3 * box.em, y: y(max_degC) + 0.85 * box.em };
+  const place = { x: box.right - 0.3 * box.em, y: y(max_degC) - 0.25 * box.em };
   return [level("limit", box, y(max_degC)), s("text", { class: "limit-label", ...place }, `limit ${fixed(max_degC)} °C`)];
 }
 
@@ -145,16 +145,16 @@ function timeAxis(picture) {
   const zero_s = midnight_s(picture);
   const times = timeTicks(-zero_s, end_s - zero_s, count).map(({ value }) => value + zero_s);
   let free = -Infinity;
-  let day = "";
+  let day = "", before = "";
   return times.filter((t_s) => !night(t_s)).flatMap((t_s) => {
     const today = dayOf(picture, t_s);
     const label = today === day ? clockOf(picture, t_s) : `${today} ${clockOf(picture, t_s)}`;
     const half = 0.21 * label.length * box.em;
     const ends = { y1: box.bottom + 0.85 * box.em, y2: box.bottom + 1.2 * box.em };
     const mark = s("line", { class: "tick", x1: x(t_s), x2: x(t_s), ...ends });
-    if (x(t_s) - half < free || x(t_s) + half > box.right) return [mark];
+    if (x(t_s) - half < free || x(t_s) + half > box.right || label === before) return [mark];
     free = x(t_s) + half + 0.5 * box.em;
-    day = today;
+    [day, before] = [today, label];
     return [mark, s("text", { class: "tick-x", x: x(t_s), y: box.bottom + 2.1 * box.em }, label)];
   });
 }
