@@ -103,6 +103,7 @@ def test_a_protocol_that_was_changed_since_cannot_be_continued(tmp_path):
     assert "start a new run" in done.stderr
 
 
+@pytest.mark.slow  # tests/test_live_page.py gives such commands every time
 def test_pause_resume_and_skip_from_another_terminal(tmp_path):
     protocol, rig = write_inputs(tmp_path, 5000, PROTOCOL)
     run = tmp_path / "run"

@@ -113,6 +113,7 @@ def test_a_hold_is_painted_from_this_server_alone(chrome, run, tmp_path):
         assert page.said == []
 
 
+@pytest.mark.slow
 def test_a_late_browser_and_a_second_one_have_everything(chrome, run):
     with (
         monitored(run, "--port", free_port()) as url,
@@ -143,7 +144,7 @@ def test_the_page_comes_back_when_its_server_does(chrome, run):
 @pytest.mark.parametrize(
     ("size", "scheme"),
     [
-        ((390, 844), "dark"),
+        pytest.param((390, 844), "dark", marks=pytest.mark.slow),
         pytest.param((1440, 900), "light", marks=pytest.mark.slow),
         pytest.param((3840, 2160), "dark", marks=pytest.mark.slow),
     ],

@@ -244,7 +244,9 @@ def test_ctrl_c_stops_in_order(tmp_path):
     assert _records(run, "reading")[-1]["setpoint_K"] == pytest.approx(298.15, abs=0.1)
 
 
-@pytest.mark.parametrize(("verb", "outcome"), [("stop", "stopped"), ("abort", "aborted")])
+@pytest.mark.parametrize(
+    ("verb", "outcome"), [pytest.param("stop", "stopped", marks=pytest.mark.slow), ("abort", "aborted")]
+)
 def test_commands_from_another_terminal(tmp_path, verb, outcome):
     run, process = _start(tmp_path, 5000)
     _wait_for_frames(run, 60)
