@@ -4,7 +4,10 @@ import re
 from pathlib import Path
 
 import pytest
+import typer
 from small_run import write_inputs
+
+from annealscope.controller.cli.app import app
 
 REPOSITORY = Path(__file__).parent.parent
 
@@ -29,6 +32,13 @@ def test_links_lead_somewhere(page):
     links = [link for link in re.findall(r"\]\(([^)#]+)\)", text) if "://" not in link]
     missing = [link for link in links if not ((REPOSITORY / page).parent / link).exists()]
     assert not missing
+
+
+def test_the_readme_names_every_command():
+    text = (REPOSITORY / "README.md").read_text(encoding="utf-8")
+    table = " ".join(line for line in text.splitlines() if line.startswith("| `annealscope"))
+    names = set(typer.main.get_command(app).commands)
+    assert names == {name for name in names if re.search(rf"`(annealscope )?{name}\b", table)}
 
 
 def test_the_readme_has_both_commands():

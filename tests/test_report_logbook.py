@@ -66,6 +66,9 @@ def test_the_markdown_is_one_table(book: Logbook) -> None:
     assert "τ = 527 ± 26 s, β = 0.665 ± 0.010 \\[ratio, length in the model\\]" in text
     assert "V₁ = 0.1188 ± 0.0026" in text
     assert "The specimen was simulated." in text
+    assert "virtual" not in text
+    known = dict(book.run.provenance) | {"clock": "max"}
+    assert "are virtual." in markdown(replace(book, run=replace(book.run, provenance=known)))
 
 
 def test_a_flagged_result_says_so(tmp_path: Path) -> None:

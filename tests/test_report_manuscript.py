@@ -20,20 +20,20 @@ FACTS = (
     "within 0.5 K of the set one for 30 s",
     "to an age of 33 min 20 s and until the drift was below 1 nm/min",
     "with a standard deviation of 0.11 K at most.",
-    "parked 1 time, for 10 s",
+    "parked 1 time, for 10 s.",
     "TEM dark field mode, 300 kV.",
     "128 × 96 pixels of 0.1647 nm.",
-    "99 frames with an exposure of 1 s every 2.0001 s as measured, 3 min 20 s in all.",
+    "Each movie has 99 frames with an exposure of 1 s every 2.0001 s as measured, 3 min 20 s in all.",
     "dose rate was 4.40 × 10⁵ e/nm²/s, with the beam on between exposures; 1 region of 0.79",
-    "80 frames on a grid of 10 × 8 positions 5 nm apart with an exposure of 4 s every 4.0000 s",
+    "Each acquisition has 80 frames on a grid of 10 × 8 positions 5 nm apart with an exposure of 4 s every",
     "began at an age of 33 min 20 s.",
     "received 8.00 × 10⁷ e/nm² with the beam on; the limit was 7.00 × 10⁹ e/nm².",
-    "displaced by 0.04 nm at most",
+    "in the corrected frames at most 0.04 nm of it were left.",
     "A exp[−2(t/τ)^β], its expectation in a record of that length, fitted to the ratio",
     "(563 independent speckles) up to half the length of the record.",
     "a jackknife over blocks of the image.",
     "jackknife over the rows of the grid.",
-    "Of 180 frames 1 were lost",
+    "Of 180 frames 1 was lost; ",
     "annealscope 0.1.0 (numpy 2.1.0): run test of 2026-11-23",
     REFERENCE,
 )
@@ -115,6 +115,18 @@ def test_acquisitions_that_differ_in_a_setting_are_told_together(tmp_path: Path)
     assert text.count("Dark-field movies") == 1
     assert "taken at 100 and 150 °C." in text
     assert "dose rate was 4.40 × 10⁵ and 1.10 × 10⁵ e/nm²/s; " in text
+
+
+def test_the_dose_rate_of_a_grid_is_that_over_its_area(tmp_path: Path) -> None:
+    text = text_of(run(tmp_path, movie(), replace(grid(), dose_rate_per_nm2_s=3.74e4)))
+    assert "The dose rate was 4.40 × 10⁵ e/nm²/s" in text
+    assert "The dose rate over the area of a grid was 3.74 × 10⁴ e/nm²/s" in text
+
+
+def test_nights_are_told_one_by_one(tmp_path: Path) -> None:
+    summary = run(tmp_path, movie())
+    twice = replace(summary, interruptions=summary.interruptions * 2)
+    assert "parked 2 times, for 10 s each." in text_of(twice)
 
 
 def test_errors_are_told_by_their_method(tmp_path: Path) -> None:

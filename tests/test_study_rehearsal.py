@@ -69,8 +69,9 @@ def test_missing_runs_are_carried_out_as_the_command_line_would(tmp_path, child,
     assert f"report: {tmp_path / 'mine_study_report' / 'index.html'}" in said
 
 
-def test_nothing_is_carried_out_unasked(tmp_path, child):
+def test_nothing_is_carried_out_unasked(tmp_path, child, capsys):
     study.report_study(written(tmp_path), tmp_path / "out", rehearse=False)
+    assert "2 of 3 runs are not there: as_cast_fem, in_situ; " in capsys.readouterr().err
     assert not child.started
 
 

@@ -1,17 +1,20 @@
 """Numbers of a study that follow from several runs, and the bias of the estimator of the paper."""
 
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
 from annealscope.controller.report.paper import load_paper
+from annealscope.controller.report.study import on_paper
 from annealscope.controller.report.study.needs import Need
 from annealscope.controller.report.study.numbers_table import Number, numbers, relative_change, table_numbers
 from annealscope.controller.report.study.relaxation_table import (
     BETA,
     TAU,
     biased,
+    failed_cells,
     line_cells,
     lines,
     unbiased,
@@ -91,6 +94,23 @@ def test_numbers_stand_beside_the_papers_with_what_sets_them_apart():
     assert found.apart == pytest.approx(0.03 / np.hypot(0.03, 0.05))
     header, rows = table_numbers([found, Number("1", "x", "y", "", 1.0, 0.1)])
     assert [len(row) for row in rows] == [len(header)] * 2
+
+
+def test_what_is_beyond_the_tolerance_is_named_on_paper_too(monkeypatch):
+    speckles = SimpleNamespace(n_speckles=563.0)
+    good, bad = (hold(truth=Truth(tau_s, 0.73), correlation=speckles) for tau_s in (700.0, 2000.0))
+    roles = {
+        name: RoleSummary(name, Path(name), run=RunSummary(Path(name), name, "success", holds=(each,)))
+        for name, each in (("as_cast_ecm", good), ("in_situ", bad))
+    }
+    study = StudySummary("s", "", roles)
+    (found,) = failed_cells(study)
+    assert found[0][1].text == "in_situ"
+    sections = []
+    monkeypatch.setattr(on_paper, "write_pdf", lambda path, cover, given: sections.extend(given))
+    on_paper.write_paper(Path("study.pdf"), study, [], [])
+    assert "Beyond the tolerance" in [section.heading for section in sections]
+    assert not failed_cells(StudySummary("s", "", {"as_cast_ecm": roles["as_cast_ecm"]}))
 
 
 def test_a_need_names_the_hold_without_it():

@@ -30,7 +30,19 @@ def report_study(name: str, output: Path | None, rehearse: bool) -> None:
     check_place(folder)
     if rehearse:
         _rehearse(given)
+    _say_missing(given)
     typer.echo(f"report: {write_study(given, folder, _extracts(given, folder / EXTRACTS))}")
+
+
+def _say_missing(given: StudyFile) -> None:
+    """Say which runs are not there, and what can be done about it."""
+    missing = [name for name, role in given.roles.items() if not is_run(given.run_folder(role))]
+    if missing:
+        typer.echo(
+            f"{len(missing)} of {len(given.roles)} runs are not there: {', '.join(missing)}; the report says "
+            "which command makes each, and --rehearse carries out those of simulated rigs",
+            err=True,
+        )
 
 
 def _rehearse(given: StudyFile) -> None:

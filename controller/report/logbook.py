@@ -181,6 +181,14 @@ def estimator(hold: HoldSummary) -> str:
     return "ring profile against the reference" if hold.ring_difference else ""
 
 
+def _rehearsed(run: RunSummary) -> str:
+    """Say that a specimen was simulated, and that hours of virtual time have not passed."""
+    if not run.simulated:
+        return ""
+    virtual = run.provenance.get("clock") == "max"
+    return " The specimen was simulated." + (" All times after the start are virtual." if virtual else "")
+
+
 HEADER = ("UTC", "Run time", "What", "T / °C", "Region", "Optics", "Exposure", "Frames", "Dose", "Result ± σ")
 
 
@@ -195,7 +203,7 @@ def markdown(book: Logbook) -> str:
     paragraphs = [
         f"# {_escaped(run.title)}",
         _escaped(f"{sentence(run.outcome)} {sentence(run.why)}".strip()),
-        _escaped(sentence(", ".join(facts))) + (" The specimen was simulated." if run.simulated else ""),
+        _escaped(sentence(", ".join(facts))) + _rehearsed(run),
         "\n".join(table),
         "T: mean during an acquisition, else the last reading. Dose: of the region up to then, in e/nm². "
         "Thickness in mean free paths. ±: standard error.",

@@ -76,7 +76,7 @@ def _simulated(run: RunSummary, rig: RigConfig | None) -> Iterator[str]:
     rig_name = f"rig {run.provenance['rig']}" if "rig" in run.provenance else "no rig named"
     yield (
         f"The specimen, the heating holder and the microscope were simulated ({rig_name}{model}{seed}): "
-        "nothing in this paragraph was measured on a real specimen."
+        "nothing in this text was measured on a real specimen."
     )
 
 
@@ -119,7 +119,8 @@ def _heating(run: RunSummary, plan: Plan, steps: Sequence[Mapping[str, Any]]) ->
     yield from _stability(run.trace, run.holds)
     parked_s = [stretch.end_s - stretch.start_s for stretch in run.interruptions if stretch.state == "parked"]
     if parked_s:
-        yield f"The run was parked {counted(len(parked_s), 'time')}, for {span(parked_s, duration)}."
+        each = " each" if len(parked_s) > 1 else ""
+        yield f"The run was parked {counted(len(parked_s), 'time')}, for {span(parked_s, duration)}{each}."
 
 
 def _ramps(steps: Sequence[Mapping[str, Any]], kind: str, verb: str) -> str:
@@ -190,7 +191,8 @@ def _completeness(run: RunSummary) -> Iterator[str]:
         sum(getattr(hold, name) for hold in run.holds) for name in ("frames", "frames_lost", "frames_unused")
     )
     if frames:
-        yield f"Of {frames + lost} frames {lost} were lost, and {unused} of those recorded were not used."
+        used = f"{unused} of those recorded were not used" if unused else "all that were recorded were used"
+        yield f"Of {frames + lost} frames {lost or 'none'} {'was' if lost == 1 else 'were'} lost; {used}."
     if run.outcome != "success":
         yield f"The outcome of the run is: {run.outcome}."
 

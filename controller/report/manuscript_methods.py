@@ -118,14 +118,15 @@ def _timing(holds: Holds) -> str:
     if periods_s:
         lasted = span([hold.duration_s for hold in taken], duration)
         parts.append(f"every {span(periods_s, '{:.4f}'.format)} s as measured, {lasted} in all")
-    return f"Each has {' '.join(parts)}."
+    return f"Each {'movie' if holds[0].method == 'ecm' else 'acquisition'} has {' '.join(parts)}."
 
 
 def _beam(holds: Holds, run: RunSummary) -> str:
     parts = []
     rates = dict.fromkeys(scientific(h.dose_rate_per_nm2_s) for h in holds if h.dose_rate_per_nm2_s > 0)
     if rates:
-        parts.append(f"the dose rate was {listed(list(rates))} e/nm²/s{_pauses(holds)}")
+        over = " over the area of a grid" if holds[0].announcement.get("grid") else ""
+        parts.append(f"the dose rate{over} was {listed(list(rates))} e/nm²/s{_pauses(holds)}")
     names = {hold.name for hold in holds}
     regions = [region for region in run.dose.regions if names & set(region.holds)]
     thick = [region.thickness for region in regions if np.isfinite(region.thickness)]
@@ -176,7 +177,7 @@ def _drift(holds: Holds) -> Iterator[str]:
         feedback = any(drift.applied_nm is not None and np.any(drift.applied_nm) for drift in with_drift)
         how = "by the image shift between frames and " if feedback else ""
         left = (
-            f"; the corrected frames were displaced by {span(residual_nm, '{:.2f}'.format)} nm at most"
+            f"; in the corrected frames at most {span(residual_nm, '{:.2f}'.format)} nm of it were left"
             if residual_nm
             else ""
         )

@@ -109,10 +109,11 @@ def durations(study: StudySummary) -> str:
     if study.paper is None:
         return text
     published = ", ".join(
-        f"{_with_error(*study.paper.states[state].tau_asymptote_s)} s {words}"
-        for state, words in STATES.items()
+        f"{_with_error(*study.paper.states[state].tau_asymptote_s)} s (grey) and, below, a limit of β of "
+        f"{study.paper.states[state].beta_limit:.2f} (dotted) {STATES[state]}"
+        for state, _ in figures_relaxation.rooms(study)
     )
-    return f"{text} Published: {published} (grey); dotted below: the published limit of β."
+    return f"{text} Published: {published}."
 
 
 def _asymptote(hold: HoldSummary) -> str:
@@ -157,11 +158,12 @@ def correlations(study: StudySummary) -> str:
         "Correlation functions over the amplitude of their fit, and fits (lines). Left: the mean over "
         "pixels of the curves of single pixels with a plain stretched exponential, the paper's estimator; "
         "it reads short by a bias that its statistical error does not contain, so none is given. Right: "
-        f"{CORRECTED}, with the standard error of τ by the jackknife: the number to believe."
+        f"{CORRECTED}, with the standard error of τ by the jackknife: the number to believe; the "
+        "mean of a finite record takes its own share off, so that the curves begin below 1."
     )
     room = study.role("as_cast_ecm")
     if room.extract is not None:
-        text += f" 25 °C: the first {room.extract_s:g} s of the movie, as long as those in situ."
+        text += f" 25 °C: the first {room.extract_s:g} s of the movie."
     return f"{text} Published values: Table 1." if study.paper else text
 
 
@@ -187,6 +189,12 @@ def fractions(study: StudySummary) -> str:
     )
 
 
+SLOW = (
+    "Slow domains: connected areas, larger than a speckle, above the threshold of twice τ of the mean curve "
+    "of the map."
+)
+
+
 def tau_maps(study: StudySummary) -> str:
     """Return the caption of the maps in a row."""
     slow = [
@@ -201,7 +209,7 @@ def tau_maps(study: StudySummary) -> str:
         "1st and 99th percentile of all maps; magenta: masked, or no valid fit (share below each map). "
         "Their scatter is mostly that of the method (Fig. 7 b)."
     )
-    return f"{text} {'; '.join(slow)}." if slow else text
+    return f"{text} {SLOW} {'; '.join(slow)}." if slow else text
 
 
 def course(study: StudySummary) -> str:

@@ -3,11 +3,19 @@
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
+from annealscope.controller.report.numbers import counted
 from annealscope.controller.report.pdf import CellTable, Cover, Part, Section, write_pdf
 from annealscope.controller.report.save import DrawnPlate
 from annealscope.controller.report.study.figures import CHAPTERS, Shown
 from annealscope.controller.report.study.numbers_table import number_cells, numbers
-from annealscope.controller.report.study.relaxation_table import BETA, TAU, Line, line_cells, tiles
+from annealscope.controller.report.study.relaxation_table import (
+    BETA,
+    TAU,
+    Line,
+    failed_cells,
+    line_cells,
+    tiles,
+)
 from annealscope.controller.report.study.summary import StudySummary
 
 TABLE_1 = (
@@ -21,26 +29,41 @@ UNDONE = (
     "estimator makes the paper's values in a record as long as this one."
 )
 
+TABLE_2 = "± is the standard error of the estimator named."
+APART = (
+    "Apart: the difference from the paper's value in standard errors of the difference. The simulated glass "
+    "has the values of Table 1 of the paper as its true ones, and not the asymptotes, which are larger."
+)
+FAILED = "Numbers of the simulated specimen that are further from the truth than they may be."
+
 Drawn = tuple[Shown, Sequence[DrawnPlate]]
 """A figure of the paper, and its plate where there are data for it."""
 
 
 def write_paper(path: Path, study: StudySummary, table: Sequence[Line], figures: Sequence[Drawn]) -> None:
     """Write the report as PDF; the figures are of no other use afterwards."""
-    runs = f"{len(study.roles)} runs{', simulated specimen' if study.simulated else ''}"
+    runs = f"{counted(len(study.roles), 'run')}{', simulated specimen' if study.simulated else ''}"
     facts = [(role.name, role.missing or str(role.folder)) for role in study.roles.values()]
     write_pdf(path, Cover(study.title, runs, tiles(study, table), facts), _sections(study, table, figures))
 
 
 def _sections(study: StudySummary, table: Sequence[Line], figures: Sequence[Drawn]) -> Iterable[Section]:
+    yield from _tables(study, table)
+    for chapter in CHAPTERS:
+        of_chapter = [each for each in figures if each[0].chapter == chapter]
+        yield Section(chapter, [part for each in of_chapter for part in _parts(*each)])
+
+
+def _tables(study: StudySummary, table: Sequence[Line]) -> Iterable[Section]:
     note = f"{TABLE_1} {UNDONE}" if study.paper else TABLE_1
     for quantity in (TAU, BETA):
         rows = [line_cells(line, quantity, study.simulated, study.paper is not None) for line in table]
         yield Section(f"Table 1 · {quantity.words}", [CellTable(rows, note if quantity is BETA else "")])
-    yield Section("Table 2 · Other numbers", [CellTable([number_cells(each) for each in numbers(study)])])
-    for chapter in CHAPTERS:
-        of_chapter = [each for each in figures if each[0].chapter == chapter]
-        yield Section(chapter, [part for each in of_chapter for part in _parts(*each)])
+    note = f"{TABLE_2} {APART}" if study.paper and study.simulated else TABLE_2
+    found = [number_cells(each) for each in numbers(study)]
+    yield Section("Table 2 · Other numbers", [CellTable(found, note)])
+    if failed := failed_cells(study):
+        yield Section("Beyond the tolerance", [CellTable(failed, FAILED)])
 
 
 def _parts(shown: Shown, plates: Sequence[DrawnPlate]) -> Iterable[Part]:

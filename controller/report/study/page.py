@@ -3,7 +3,7 @@
 import json
 import shutil
 import tempfile
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,14 +24,14 @@ from annealscope.controller.report.study.relaxation_table import (
     TAU,
     Line,
     Quantity,
+    failed_cells,
     line_cells,
     lines,
     table_relaxation,
     tiles,
 )
 from annealscope.controller.report.study.summary import RoleSummary, StudySummary
-from annealscope.controller.report.tables import NamedCells, check_cells
-from annealscope.controller.report.verdicts import Check, checks
+from annealscope.controller.report.tables import NamedCells
 
 PAGE, NUMBERS, PAPER, EXTRACTS = "index.html", "study.json", "study.pdf", "extracts"
 """What the folder of a report has besides its figures; the last may be there before the others."""
@@ -118,17 +118,9 @@ def _tables(study: StudySummary, table: list[Line], folder: Path) -> dict[str, A
         "facts": tiles(study, table),
         "tables": [(quantity.words, _cells(study, table, quantity)) for quantity in (TAU, BETA)],
         "numbers": [number_cells(each) for each in found],
-        "failed": [(name, check_cells(check)) for name, check in _failed(study)],
+        "failed": failed_cells(study),
         "lacking": dict.fromkeys(TABLE_1_NEEDS.lacking(study)),
     }
-
-
-def _failed(study: StudySummary) -> Iterable[tuple[str, Check]]:
-    """Yield the numbers of all acquisitions that are further from the truth than they may be, by role."""
-    for name, role in study.roles.items():
-        for check in checks(role.run.holds if role.run else ()):
-            if check.verdict == "fail":
-                yield name, check
 
 
 @dataclass(frozen=True)

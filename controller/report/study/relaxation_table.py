@@ -17,7 +17,7 @@ from annealscope.controller.report.paper import Paper, Relaxation
 from annealscope.controller.report.study.summary import StudySummary
 from annealscope.controller.report.style import Table
 from annealscope.controller.report.summary import Expected, Fit, HoldSummary
-from annealscope.controller.report.tables import VERDICT_KINDS, NamedCells
+from annealscope.controller.report.tables import VERDICT_KINDS, NamedCells, check_cells
 from annealscope.controller.report.verdicts import Check, checks
 
 STEPS, SETTLED = 20, 1e-3
@@ -196,6 +196,16 @@ def _row(line: Line) -> tuple[Any, ...]:
         corrected.beta, corrected.sigma_beta, truth[1], verdicts[1], plain.beta, expected[1], of_truth[1],
         published[1], undone[1], ttcf.tau_s, ttcf.sigma_tau_s, ttcf.beta, ttcf.sigma_beta,
     )  # fmt: skip
+
+
+def failed_cells(study: StudySummary) -> list[NamedCells]:
+    """Return the numbers of all acquisitions that are further from the truth than they may be."""
+    return [
+        [("Run", Cell(name)), *check_cells(check)]
+        for name, role in study.roles.items()
+        for check in checks(role.run.holds if role.run else ())
+        if check.verdict == "fail"
+    ]
 
 
 def tiles(study: StudySummary, found: Sequence[Line]) -> list[Fact]:
