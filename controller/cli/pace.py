@@ -12,8 +12,8 @@ RATE_OVER_S = 1.0
 class Pace:
     """Progress along the plan, from what has been seen of it.
 
-    Nights, pauses, suspensions and questions are no progress, and the time they take says nothing about the
-    time to go.
+    Nights, pauses, suspensions, questions and the compilation of a first run are no progress, and the time
+    they take says nothing about the time to go.
     """
 
     def __init__(self) -> None:
@@ -69,4 +69,4 @@ class Pace:
 
 def _gets_on(status: Status) -> bool:
     """Say whether the run does what the plan counts the time of."""
-    return status.state == "running" and not status.prompt
+    return status.state == "running" and not status.prompt and not status.compiling

@@ -240,12 +240,15 @@ def _report(folder: Path) -> None:
 
 def _check_reportable(folder: Path) -> None:
     """Refuse a folder that says nothing about any run. Raises RunError."""
+    from annealscope.controller.config.errors import did_you_mean
+    from annealscope.controller.config.sources import STUDIES
     from annealscope.controller.journal import read_journal
     from annealscope.controller.record.runfolder import RunFolder
 
     run = RunFolder(folder)
     if not run.journal.is_file():
-        message = f"{folder} is not a run folder: it has no journal.jsonl"
+        why = "it has no journal.jsonl" if folder.exists() else "there is no such folder"
+        message = f"{folder} is not a run folder: {why}{did_you_mean(str(folder), STUDIES)}"
         raise RunError(message, ExitCode.INVALID_INPUT)
     try:
         begun = next(read_journal(run.journal), None) is not None

@@ -4,6 +4,7 @@ import json
 import mimetypes
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from http import HTTPStatus
 from importlib import resources
 from pathlib import Path
 
@@ -98,11 +99,13 @@ class Monitor:
         """Pass a command on to the run, and say what came of it."""
         name = _command_in(await _body(request))
         if name is None:
-            return _refused(400, f'the body must be {{"command": one of {", ".join(COMMANDS)}}}')
+            return _refused(
+                HTTPStatus.BAD_REQUEST, f'the body must be {{"command": one of {", ".join(COMMANDS)}}}'
+            )
         try:
             await anyio.to_thread.run_sync(RunClient(self._folder).command, name)
         except RunError as error:
-            return _refused(409, str(error))
+            return _refused(HTTPStatus.CONFLICT, str(error))
         return JSONResponse({"accepted": True, "command": name})
 
 
@@ -154,5 +157,5 @@ def _command_in(body: bytes) -> str | None:
     return name if name in COMMANDS else None
 
 
-def _refused(status: int, message: str) -> JSONResponse:
+def _refused(status: HTTPStatus, message: str) -> JSONResponse:
     return JSONResponse({"accepted": False, "why": message}, status)

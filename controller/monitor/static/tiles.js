@@ -59,10 +59,12 @@ function ofStep({ state, step, t_s, why, phase }, steps) {
   };
 }
 
-function result({ hold }, status, preview) {
+function result(state, status, preview) {
+  const { hold } = state;
   if (hold?.method === "fem") return variance(preview?.arrays.fem?.attrs ?? {});
   if (hold?.method === "diffraction") return { title: "Diffraction", value: UNKNOWN, sub: "is analysed after the exposure" };
-  return relaxation(hold, status);
+  const last = state.done?.findLast((one) => known(one.tau_s) || known(one.V_max));
+  return hold || !last ? relaxation(hold, status) : ofLast(last);
 }
 
 function relaxation(hold, { tau_s, sigma_tau_s, frames, compiling }) {
@@ -73,6 +75,14 @@ function relaxation(hold, { tau_s, sigma_tau_s, frames, compiling }) {
     title: "Relaxation time τ", value, unit: known(tau_s) ? `${sigma ? `± ${sigma} ` : ""}s` : "",
     sub: compiling ? "the analysis is compiled, as once on every machine" : sub,
   };
+}
+
+// Between two acquisitions, and at the end: what came out of the last one.
+function ofLast({ name, tau_s, sigma_tau_s, V_max, sigma_V_max }) {
+  const [title, number, sigma, unit] = known(V_max) ? ["First peak of V(k)", V_max, sigma_V_max, ""]
+    : ["Relaxation time τ", tau_s, sigma_tau_s, "s"];
+  const [value, error] = withError(number, sigma).split(" ± ");
+  return { title, value, unit: error ? `± ${error} ${unit}` : "", sub: `of ${name}` };
 }
 
 function variance({ V_max, sigma_V_max, k_per_nm, patterns }) {

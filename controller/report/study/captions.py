@@ -100,9 +100,9 @@ def durations(study: StudySummary) -> str:
         "lengths. Circles: the per-pixel curve with a plain fit, the paper's estimator. They rise because "
         "its bias, of the order of τ over the length, wears off: the orange line is what the estimator "
         "alone makes of the corrected values of the whole record, in a glass that does not change. "
-        f"Squares: {CORRECTED}; triangles: two-time correlation with a free baseline; both without that "
-        "bias, from five relaxation times on. Bars: standard errors of each point by the jackknife; "
-        "neighbours share frames."
+        f"Squares: {CORRECTED}, without that bias from five relaxation times on; triangles: two-time "
+        "correlation with a free baseline, which a short record does not show. Bars: standard errors of "
+        "each point by the jackknife; neighbours share frames."
     )
     found = [f"{STATES[state]} {_asymptote(hold)}" for state, hold in figures_relaxation.rooms(study)]
     text = f"{text} Asymptote of the circles (dashed): {'; '.join(found)}."
