@@ -245,7 +245,7 @@ def test_ctrl_c_stops_in_order(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("verb", "outcome"), [pytest.param("stop", "stopped", marks=pytest.mark.slow), ("abort", "aborted")]
+    ("verb", "outcome"), [("stop", "stopped"), pytest.param("abort", "aborted", marks=pytest.mark.slow)]
 )
 def test_commands_from_another_terminal(tmp_path, verb, outcome):
     run, process = _start(tmp_path, 5000)
