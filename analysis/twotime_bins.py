@@ -59,6 +59,7 @@ class Bins:
     frames: list[int] = field(default_factory=list)
     sum: list[float] = field(default_factory=list)
     _slabs: list[Pixels] = field(default_factory=list)
+    """Those that are empty again after a merge stay: the first touch of new memory takes long."""
 
     def append(self, segment: int, done: OpenBin) -> None:
         """Add a bin."""
@@ -81,7 +82,8 @@ class Bins:
     def block(self, pixels: Integers) -> tuple[FloatArray, FloatArray]:
         """Sum over some pixels alone: bin times bin as `products` of all bins, (n, n), and each bin, (n,)."""
         n = len(self.frames)
-        used = [slab[: n - number * _SLAB] for number, slab in enumerate(self._slabs)]
+        filled = self._slabs[: -(-n // _SLAB)]
+        used = [slab[: n - number * _SLAB] for number, slab in enumerate(filled)]
         images = [np.zeros((len(slab), len(pixels) + _GAP_PIXELS), dtype=np.float32) for slab in used]
         for slab, image in zip(used, images, strict=True):
             np.take(slab, pixels, axis=1, out=image[:, : len(pixels)])
@@ -110,7 +112,6 @@ class Bins:
         self.number = [self.number[edges[pair]] // 2 for pair in kept]
         self.frames = [sum(self.frames[edges[pair] : edges[pair + 1]]) for pair in kept]
         self.sum = [sum(self.sum[edges[pair] : edges[pair + 1]]) for pair in kept]
-        del self._slabs[-(-len(kept) // _SLAB) :]
 
     def _image(self, row: int) -> Pixels:
         image: Pixels = self._slabs[row // _SLAB][row % _SLAB, : self.chosen.size]

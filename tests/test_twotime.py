@@ -140,3 +140,18 @@ def test_needs_a_complete_bin():
         two.result()
     with pytest.raises(InvalidData, match="got 3 after 3"):
         two.update(np.ones((1, 4, 6)), [3], [0])
+
+
+def test_bins_that_were_merged_away_leave_no_trace():
+    rng = np.random.default_rng(8)
+    images = 1 + 0.1 * rng.standard_normal((1000, 8, 8)).astype(np.float32)
+    slots, labels = np.arange(1000), np.arange(64).reshape(8, 8) // 16
+    merged, wide = (
+        TwoTime((8, 8), bin_frames=1, max_bins=900),
+        TwoTime((8, 8), bin_frames=2),
+    )  # merged to 450 bins: of 4 slabs 2
+    for correlator in (merged, wide):
+        correlator.update(images, slots, np.zeros(1000, dtype=np.int64))
+    np.testing.assert_allclose(merged.result().value, wide.result().value, rtol=1e-6)
+    for one, other in zip(merged.without_blocks(labels), wide.without_blocks(labels), strict=True):
+        np.testing.assert_allclose(one.value, other.value, rtol=1e-6)
