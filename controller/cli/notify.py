@@ -13,7 +13,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Literal, Protocol
 
-from annealscope.controller.cli.told import where, with_reason
+from annealscope.controller.cli.told import where
+from annealscope.controller.config.wording import with_reason
 from annealscope.controller.engine.outcome import Outcome
 from annealscope.controller.engine.ports import Status
 from annealscope.controller.errors import ExitCode, RunError

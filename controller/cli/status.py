@@ -10,15 +10,16 @@ from typing import Any
 
 import typer
 
-from annealscope.controller.cli.plain_json import plain_json, print_json
+from annealscope.controller.cli.plain_json import print_json
 from annealscope.controller.cli.progress import view_for
-from annealscope.controller.cli.told import describe, next_task, notices, record, where, with_reason
+from annealscope.controller.cli.told import describe, next_task, notices, record, where
 from annealscope.controller.client import RunClient
-from annealscope.controller.config.wording import clock
+from annealscope.controller.config.wording import clock, with_reason
 from annealscope.controller.engine.ports import NextTask, Status
 from annealscope.controller.errors import ExitCode, RunError
 from annealscope.controller.journal import read_journal
 from annealscope.controller.live import LIVE_FILE, writer_lives
+from annealscope.controller.plain import plain
 
 LOOK_EVERY_S = 0.5
 
@@ -54,7 +55,7 @@ def _stream(client: RunClient, folder: Path) -> None:
     before: dict[str, Any] = {}
     for snapshot in _snapshots(client, folder):
         if snapshot != before:
-            sys.stdout.write(json.dumps(plain_json(snapshot), allow_nan=False) + "\n")
+            sys.stdout.write(json.dumps(plain(snapshot), allow_nan=False) + "\n")
             sys.stdout.flush()
         before = snapshot
 

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from pathlib import Path
 
-from annealscope.controller.config.wording import clock
+from annealscope.controller.config.wording import clock, with_reason
 from annealscope.controller.engine.ports import Status
 from annealscope.controller.units import to_celsius
 
@@ -64,11 +64,6 @@ def notices(status: Status, folder: Path) -> Iterator[str]:
     elif status.prompt:
         yield f"asked of you: {status.prompt}"
         yield f"answer with: {resume}"
-
-
-def with_reason(state: str, why: str) -> str:
-    """Say a state or an outcome with its reason, which may begin with the same word."""
-    return why if why.startswith(state) else f"{state}: {why}"
 
 
 def next_task(status: Status) -> str:

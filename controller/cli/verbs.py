@@ -146,7 +146,7 @@ def _conduct(folder: Path, conduct: "Callable[..., Outcome]", extras: Extras) ->
     """Run with a view on the terminal and Ctrl-C as commands, then report."""
     from annealscope.controller.cli.notify import notifier_for
     from annealscope.controller.cli.progress import view_for
-    from annealscope.controller.cli.told import with_reason
+    from annealscope.controller.config.wording import with_reason
     from annealscope.controller.engine.commands import CommandQueue
     from annealscope.controller.engine.outcome import Outcome
 

@@ -1,4 +1,4 @@
-"""Numbers as people read them."""
+"""Numbers and reasons as people read them."""
 
 from annealscope.controller.units import ZERO_CELSIUS_K
 
@@ -62,3 +62,9 @@ def data_size(size: float) -> str:
         if size >= factor:
             return f"{size / factor:.3g} {unit}"
     return f"{size:.0f} bytes"
+
+
+def with_reason(what: str, why: object) -> str:
+    """Say something with its reason, which may begin with the same words."""
+    reason = str(why or "")
+    return reason if reason.startswith(what) else f"{what}: {reason}" if reason else what

@@ -3,10 +3,9 @@
 from pathlib import Path
 from typing import NamedTuple
 
-from annealscope.controller.config.wording import duration
+from annealscope.controller.config.wording import duration, with_reason
 from annealscope.controller.monitor.outside import Outside
 from annealscope.controller.monitor.story import Story
-from annealscope.controller.monitor.words import with_reason
 
 SILENT_S = 10.0
 """A run tells its state every second; after so long it is out of reach."""

@@ -1,7 +1,6 @@
 """What goes to the browser: a JSON header, then arrays as they lie in memory, ready for typed arrays."""
 
 import json
-import math
 import struct
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -9,6 +8,8 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+
+from annealscope.controller.plain import plain
 
 ALIGNED_BYTES = 8
 """Every array begins at a multiple of this, from the start of the packet too."""
@@ -41,19 +42,6 @@ def packet(kind: str, fields: Mapping[str, Any], items: Mapping[str, Item] | Non
     text = json.dumps(plain({"kind": kind, **fields, "arrays": described}), allow_nan=False).encode()
     text += b" " * (-(len(text) + 4) % ALIGNED_BYTES)
     return struct.pack("<I", len(text)) + text + payload
-
-
-def plain(value: Any) -> Any:
-    """Return a value as JSON knows it: numbers of numpy as numbers, NaN and infinities as None."""
-    if isinstance(value, np.generic | np.ndarray):
-        value = value.tolist()
-    if isinstance(value, float):
-        return value if math.isfinite(value) else None
-    if isinstance(value, Mapping):
-        return {str(name): plain(item) for name, item in value.items()}
-    if isinstance(value, list | tuple):
-        return [plain(item) for item in value]
-    return value
 
 
 def _described(item: Item, payload: bytearray) -> dict[str, Any]:

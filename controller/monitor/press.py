@@ -11,7 +11,8 @@ from annealscope.controller.monitor.feed import Received
 from annealscope.controller.monitor.frames import LARGEST_SIDE, Scaler, frame_fields
 from annealscope.controller.monitor.model import Model
 from annealscope.controller.monitor.newest import FrameStatistics, Newest, frame_statistics
-from annealscope.controller.monitor.packets import Item, packet, plain
+from annealscope.controller.monitor.packets import Item, packet
+from annealscope.controller.plain import plain
 from annealscope.controller.stream.messages import FrameHeader, OpenHold
 
 SLOWLY_EVERY_S = 1.0

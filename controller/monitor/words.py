@@ -3,6 +3,8 @@
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
+from annealscope.controller.config.wording import with_reason
+
 Record = Mapping[str, Any]
 
 GRAVE = frozenset({"aborting", "faulted", "aborted", "failed", "crashed", "stopped", "parked"})
@@ -64,12 +66,6 @@ def line_of(record: Record, names: Mapping[int, str]) -> Line | None:
         return special(fields) if special is not None else _formed(_FORMS[record["kind"]], fields)
     except (KeyError, TypeError, ValueError):  # of another version
         return Line("info", str(record["kind"]))
-
-
-def with_reason(what: str, why: object) -> str:
-    """Say something with its reason, which may begin with the same words."""
-    reason = str(why or "")
-    return reason if reason.startswith(what) else f"{what}: {reason}" if reason else what
 
 
 def _formed(form: _Form, fields: Record) -> Line:

@@ -1,11 +1,10 @@
 """The report for programs: the numbers of a run as plain JSON values."""
 
-import math
-from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from annealscope.controller.plain import plain
 from annealscope.controller.report.ledger import counts
 from annealscope.controller.report.load import load_run
 from annealscope.controller.report.summary import HoldSummary, TauMap
@@ -93,12 +92,3 @@ def _map(tau_map: TauMap | None) -> dict[str, Any] | None:
         else {}
     )
     return {"flagged_fraction": tau_map.flagged_fraction} | known
-
-
-def plain(value: Any) -> Any:
-    """Replace what JSON does not know: NaN and infinity by None, tuples by lists."""
-    if isinstance(value, Mapping):
-        return {str(key): plain(item) for key, item in value.items()}
-    if isinstance(value, list | tuple):
-        return [plain(item) for item in value]
-    return None if isinstance(value, float) and not math.isfinite(value) else value

@@ -51,6 +51,7 @@ def load_run(folder: Path) -> RunSummary:
         started_s=float(started.get("t_s", 0.0)),
         ended_s=float(records[-1]["t_s"]) if records else float("nan"),
         started_utc=str(started.get("utc", "")),
+        records=records,
         trace=temperature_trace(records),
         interruptions=standing,
         ledger=tuple(ledger(records, holds, standing)),

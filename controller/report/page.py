@@ -12,7 +12,6 @@ from typing import Any
 
 from jinja2 import Environment, FunctionLoader, StrictUndefined
 
-from annealscope.controller.journal import read_journal
 from annealscope.controller.report import overview
 from annealscope.controller.report.across import TEMPERATURE, changes
 from annealscope.controller.report.digest import digest
@@ -86,9 +85,8 @@ def write_report(run_folder: Path) -> Path:
 
 def _write_for_others(run: RunSummary, draft: Path) -> None:
     """Write what goes into a manuscript and into another logbook."""
-    records = list(read_journal(run.folder / "journal.jsonl"))
-    write_text(draft / "methods.txt", methods_text(run, records))
-    book = logbook(run, records)
+    write_text(draft / "methods.txt", methods_text(run, run.records))
+    book = logbook(run, run.records)
     write_csv(draft / "logbook.csv", table_logbook(book))
     write_text(draft / "logbook.md", markdown(book))
 

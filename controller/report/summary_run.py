@@ -130,6 +130,9 @@ class RunSummary:
 
     ended_s: float = NOT_A_NUMBER
     started_utc: str = ""
+    records: list[dict[str, Any]] = field(default_factory=list, repr=False)
+    """The journal."""
+
     trace: TemperatureTrace | None = None
     interruptions: tuple[Interruption, ...] = ()
     ledger: tuple[LedgerEntry, ...] = ()

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any
 
-from annealscope.controller.report.digest import plain
+from annealscope.controller.plain import plain
 from annealscope.controller.report.study.figures import study_figures
 from annealscope.controller.report.study.numbers_table import numbers
 from annealscope.controller.report.study.relaxation_table import Line, table_relaxation
