@@ -178,7 +178,7 @@ def test_commands_need_the_token_and_a_typed_word_and_then_the_run_obeys(chrome,
             assert page.is_disabled("#confirm-yes")
             page.fill("#confirm-input", "stop")
             page.click("#confirm-yes")
-            until(lambda: page.inner_text("[data-field=badge]") in ("finishing", "ended"), "the end")
+            until(lambda: page.inner_text("[data-field=badge]") == "stopped", "the end")
             until(lambda: "ended" in page.inner_text("#life-banner"), "a banner of the end")
             keep(page, tmp_path, "ended")
     commands = [record for record in read_journal(run / "journal.jsonl") if record["kind"] == "command"]
