@@ -10,6 +10,8 @@ import psutil
 from annealscope.controller.errors import ExitCode, RunError
 
 LIVE_FILE = "live.json"
+BEGINS_WITH = ("journal.jsonl", "plan.json", LIVE_FILE)
+"""What a run folder has from its first moment on: one of them, at least."""
 MAX_LIVE_BYTES = 4096
 CLOCKS_DISAGREE_S = 60.0
 """A process born so long after the file was written is another one that was given the same number."""
@@ -48,3 +50,8 @@ def writer_lives(path: Path) -> bool:
         return True
     except (psutil.NoSuchProcess, RunError, OSError, ValueError, KeyError, TypeError, OverflowError):
         return False
+
+
+def is_foreign(folder: Path) -> bool:
+    """Say whether a folder has something in it, but nothing that a run begins with. Raises OSError."""
+    return any(folder.iterdir()) and not any((folder / name).exists() for name in BEGINS_WITH)

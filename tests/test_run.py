@@ -261,8 +261,11 @@ def test_commands_from_another_terminal(tmp_path, verb, outcome):
     assert outcome in stdout
     assert not (run / "live.json").exists()
     gone = annealscope("status", run)
-    assert gone.returncode == 2
-    assert "no run is alive" in gone.stderr
+    assert gone.returncode == 0
+    assert gone.stdout.startswith(f"{outcome}: ")
+    late = annealscope("pause", run)
+    assert late.returncode == 2
+    assert "no run is alive" in late.stderr
 
 
 def test_no_process_outlives_the_run(finished):

@@ -58,6 +58,27 @@ def test_for_programs_there_is_a_line_for_every_change(run, capsys):
     assert lines[1]["tau_s"] is None
 
 
+@pytest.mark.parametrize("look", [snapshots.show, snapshots.watch])
+@pytest.mark.parametrize("as_json", [False, True])
+def test_a_run_that_has_ended_says_how_and_where_its_report_is(tmp_path, look, as_json, capsys):
+    ended(tmp_path)
+    (tmp_path / "report").mkdir()
+    (tmp_path / "report" / "index.html").touch()
+    look(tmp_path, as_json=as_json)
+    out = capsys.readouterr().out
+    if as_json:
+        assert json.loads(out)["outcome"] == "success"
+    else:
+        assert out == f"success: all steps done; report: {tmp_path / 'report' / 'index.html'}\n"
+
+
+def test_a_run_whose_program_died_is_an_error_although_an_older_one_ended(tmp_path):
+    ended(tmp_path)
+    write_live(tmp_path / LIVE_FILE, {"pid": 2**22 + 1, "endpoint": "tcp://127.0.0.1:1", "token": "a"})
+    with pytest.raises(RunError, match="its program died"):
+        snapshots.show(tmp_path, as_json=False)
+
+
 def test_a_run_that_is_not_there_is_an_error(tmp_path):
     with pytest.raises(RunError):
         snapshots.watch(tmp_path, as_json=False)

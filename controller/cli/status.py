@@ -19,14 +19,18 @@ from annealscope.controller.engine.ports import NextTask, Status
 from annealscope.controller.errors import ExitCode, RunError
 from annealscope.controller.journal import read_journal
 from annealscope.controller.live import LIVE_FILE, writer_lives
+from annealscope.controller.monitor.life import how_it_ended
+from annealscope.controller.monitor.outside import report_of
 from annealscope.controller.plain import plain
 
 LOOK_EVERY_S = 0.5
+ENDED = "ended"
+"""The state of a run that nobody carries out any more."""
 
 
 def show(folder: Path, as_json: bool) -> None:
-    """Show the newest snapshot. Raises RunError when no run is alive."""
-    snapshot = RunClient(folder).status()
+    """Show the newest snapshot, or how the run ended. Raises RunError: there was no run, or it has died."""
+    snapshot = _newest(folder)
     if as_json:
         print_json(snapshot)
         return
@@ -40,15 +44,26 @@ def watch(folder: Path, as_json: bool) -> None:
     Raises
     ------
     RunError
-        When no run is alive at the beginning; or when its program dies while it is watched.
+        There was no run, or its program has died; or it dies while it is watched.
     """
     client = RunClient(folder)
-    client.status()
-    if as_json:
+    if _newest(folder)["state"] == ENDED:
+        show(folder, as_json)
+    elif as_json:
         _stream(client, folder)
     else:
         _follow(client, folder)
         typer.echo(_end(folder))
+
+
+def _newest(folder: Path) -> dict[str, Any]:
+    try:
+        return RunClient(folder).status()
+    except RunError:
+        ended = None if (folder / LIVE_FILE).exists() else _run_ended(folder)
+        if ended is None:
+            raise
+        return {"state": ENDED, "outcome": ended["outcome"], "why": ended["why"], "t_s": ended["t_s"]}
 
 
 def _stream(client: RunClient, folder: Path) -> None:
@@ -86,13 +101,22 @@ def _snapshots(client: RunClient, folder: Path) -> Iterator[dict[str, Any]]:
 
 def _end(folder: Path) -> str:
     """Say how the run ended, as its own terminal does."""
-    newest = deque(read_journal(folder / "journal.jsonl"), maxlen=1)
-    if not newest or newest[0]["kind"] != "run_ended":
+    ended = _run_ended(folder)
+    if ended is None:
         raise RunError(f"the run in {folder} ended without a word; see journal.jsonl", ExitCode.INCOMPLETE)
-    return with_reason(newest[0]["outcome"], newest[0]["why"])
+    return with_reason(ended["outcome"], ended["why"])
+
+
+def _run_ended(folder: Path) -> dict[str, Any] | None:
+    """Return the last record of a journal if it is the end of a run."""
+    newest = deque(read_journal(folder / "journal.jsonl"), maxlen=1)
+    return newest[0] if newest and newest[0]["kind"] == "run_ended" else None
 
 
 def _lines(snapshot: dict[str, Any], folder: Path) -> Iterator[str]:
+    if snapshot["state"] == ENDED:
+        yield how_it_ended(folder, snapshot, report_of(folder))
+        return
     if "step" not in snapshot:
         yield snapshot["state"]
         return

@@ -241,14 +241,17 @@ def _report(folder: Path) -> None:
 def _check_reportable(folder: Path) -> None:
     """Refuse a folder that says nothing about any run. Raises RunError."""
     from annealscope.controller.config.errors import did_you_mean
-    from annealscope.controller.config.sources import STUDIES
+    from annealscope.controller.config.kinds import PROTOCOL, instead
+    from annealscope.controller.config.sources import STUDIES, shipped_names
     from annealscope.controller.journal import read_journal
     from annealscope.controller.record.runfolder import RunFolder
 
-    run = RunFolder(folder)
+    run, name = RunFolder(folder), str(folder)
+    if name in shipped_names() and not folder.exists():
+        raise RunError(f"{name}: {instead(PROTOCOL, 'run folder or study', name)}", ExitCode.INVALID_INPUT)
     if not run.journal.is_file():
         why = "it has no journal.jsonl" if folder.exists() else "there is no such folder"
-        message = f"{folder} is not a run folder: {why}{did_you_mean(str(folder), STUDIES)}"
+        message = f"{folder} is not a run folder: {why}{did_you_mean(name, STUDIES)}"
         raise RunError(message, ExitCode.INVALID_INPUT)
     try:
         begun = next(read_journal(run.journal), None) is not None

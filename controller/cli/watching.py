@@ -12,12 +12,11 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from annealscope.controller.errors import ExitCode, RunError
+from annealscope.controller.live import is_foreign
 
 SERVER = "annealscope.controller.monitor.serve"
 STARTED_WITHIN_S = 15.0
 ENDED_WITHIN_S = 5.0
-FILES = ("journal.jsonl", "plan.json", "live.json")
-"""Of a run folder: one of them is there as soon as a run has begun."""
 
 Tell = Callable[[str], None]
 
@@ -65,8 +64,8 @@ def check_run_folder(folder: Path) -> None:
     if not folder.is_dir():
         why = "is a file" if folder.exists() else "does not exist"
         raise RunError(f"{folder} {why}; give the folder of a run", ExitCode.USAGE)
-    if any(folder.iterdir()) and not any((folder / name).exists() for name in FILES):
-        message = f"{folder} is not a run folder: it has none of {', '.join(FILES)}"
+    if is_foreign(folder):
+        message = f"{folder} is not a run folder: it has no journal.jsonl"
         raise RunError(message, ExitCode.INVALID_INPUT)
 
 

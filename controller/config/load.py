@@ -11,6 +11,7 @@ from annealscope.controller.config.checks import (
 )
 from annealscope.controller.config.errors import Fault, ProtocolError
 from annealscope.controller.config.for_each import written_out
+from annealscope.controller.config.kinds import PROTOCOL, RIG, check_kind
 from annealscope.controller.config.model import validate
 from annealscope.controller.config.protocol import Protocol
 from annealscope.controller.config.rig import RigConfig
@@ -46,7 +47,9 @@ def parse_protocol(content: bytes | str, file: str = "protocol.yaml") -> Protoco
 
 def parse_form(content: bytes | str, file: str) -> tuple[Document, Protocol]:
     """Read a protocol that can be planned, whatever its limits say. Raises ProtocolError."""
-    document = written_out(parse_yaml(content, file))
+    document = parse_yaml(content, file)
+    check_kind(document, PROTOCOL)
+    document = written_out(document)
     protocol, faults = validate(document, Protocol)
     faults += unknown_names(document)
     if protocol is not None and not faults:
@@ -69,7 +72,9 @@ def load_rig(name: str | Path) -> RigConfig:
 
 def parse_rig(content: bytes | str, file: str = "rig.yaml") -> RigConfig:
     """Read a rig from its text; ``file`` is its name in messages. Raises ProtocolError."""
-    rig, faults = validate(parse_yaml(content, file), RigConfig)
+    document = parse_yaml(content, file)
+    check_kind(document, RIG)
+    rig, faults = validate(document, RigConfig)
     if rig is None:
         raise ProtocolError(faults)
     return rig

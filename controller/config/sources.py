@@ -6,6 +6,7 @@ from importlib.resources import files
 from pathlib import Path
 
 from annealscope.controller.config.errors import Fault, ProtocolError, did_you_mean, one_of
+from annealscope.controller.config.kinds import STUDY, instead
 from annealscope.controller.config.yaml_nodes import MAX_BYTES
 
 SHIPPED = "annealscope.protocols"
@@ -55,6 +56,8 @@ def read_source(name: str | Path, folder: str = "", names: Sequence[str] = ()) -
     what = "study" if names else "rig" if folder else "protocol"
     names = names or shipped_names(folder)
     if text not in names:
+        if text in STUDIES:
+            raise _cannot(text, instead(STUDY, what, text))
         hint = did_you_mean(text, names)
         ships = f"no {what} of this name ships, only {one_of(names)}"
         raise _cannot(text, f"{ships}; a file is given with its suffix, as in {text}.yaml{hint}")

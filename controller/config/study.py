@@ -8,6 +8,7 @@ from typing import Annotated, ClassVar
 from pydantic import Field
 
 from annealscope.controller.config.errors import ProtocolError
+from annealscope.controller.config.kinds import STUDY, check_kind
 from annealscope.controller.config.model import Model, SchemaVersion, validate
 from annealscope.controller.config.quantities import DurationS
 from annealscope.controller.config.sources import STUDIES, read_source
@@ -110,7 +111,9 @@ def load_study(name: str) -> StudyFile:
         With all faults at their places.
     """
     source = read_source(name, names=STUDIES)
-    study, faults = validate(parse_yaml(source.content, source.file), Study)
+    document = parse_yaml(source.content, source.file)
+    check_kind(document, STUDY)
+    study, faults = validate(document, Study)
     if study is None:
         raise ProtocolError(faults)
     folder = Path() if name in STUDIES else Path(name).parent

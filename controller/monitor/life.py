@@ -5,6 +5,7 @@ from typing import NamedTuple
 
 from annealscope.controller.config.wording import duration, with_reason
 from annealscope.controller.monitor.outside import Outside
+from annealscope.controller.monitor.seen import Record
 from annealscope.controller.monitor.story import Story
 
 SILENT_S = 10.0
@@ -38,12 +39,33 @@ def life_of(folder: Path, story: Story, outside: Outside, quiet_s: float | None)
         Since it last told its state; None: it has not yet.
     """
     if story.ended is not None:
-        return Life("ended", _ended(folder, story, outside))
+        return Life("ended", how_it_ended(folder, story.ended, outside.report))
     if outside.announced and outside.alive:
         return _alive(story, outside, quiet_s)
     if outside.announced:
         return Life("died", f"the program that carried out this run has died; go on with: {_go_on(folder)}")
     return _unannounced(folder, story, outside)
+
+
+def how_it_ended(folder: Path, ended: Record, report: str) -> str:
+    """Say how a run ended, and what can be done with it.
+
+    Parameters
+    ----------
+    folder
+        The run folder.
+    ended
+        The ``run_ended`` of its journal.
+    report
+        Path of its report; empty: there is none.
+    """
+    outcome = str(ended.get("outcome", "ended"))
+    parts = [with_reason(outcome, ended.get("why"))]
+    if report:
+        parts.append(f"report: {report}")
+    if outcome in MAY_GO_ON:
+        parts.append(f"go on with: {_go_on(folder)}")
+    return "; ".join(parts)
 
 
 def _alive(story: Story, outside: Outside, quiet_s: float | None) -> Life:
@@ -69,17 +91,6 @@ def _unannounced(folder: Path, story: Story, outside: Outside) -> Life:
     if outside.journal_age_s < STARTING_S:
         return Life("starting", "the run is starting")
     return Life("died", f"the journal has no end, and no program carries the run out: {_go_on(folder)}")
-
-
-def _ended(folder: Path, story: Story, outside: Outside) -> str:
-    ended = story.ended or {}
-    outcome = str(ended.get("outcome", "ended"))
-    parts = [with_reason(outcome, ended.get("why"))]
-    if outside.report:
-        parts.append(f"report: {outside.report}")
-    if outcome in MAY_GO_ON:
-        parts.append(f"go on with: {_go_on(folder)}")
-    return "; ".join(parts)
 
 
 def _go_on(folder: Path) -> str:

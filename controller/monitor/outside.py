@@ -2,10 +2,11 @@
 
 import shutil
 import time
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from annealscope.controller.live import LIVE_FILE, writer_lives
+from annealscope.controller.live import LIVE_FILE, is_foreign, writer_lives
 
 LOOK_EVERY_S = 1.0
 
@@ -50,7 +51,7 @@ class Lookout:
         folder, live = self._folder, self._folder / LIVE_FILE
         if not folder.is_dir():
             return Outside()
-        report, announced = folder / "report" / "index.html", live.exists()
+        announced = live.exists()
         journal_bytes, journal_age_s = _size_and_age(folder / "journal.jsonl")
         return Outside(
             exists=True,
@@ -60,15 +61,20 @@ class Lookout:
             begun=journal_bytes > 0,
             journal_age_s=journal_age_s,
             free_bytes=_free_bytes(folder),
-            report=str(report) if report.is_file() else "",
+            report=report_of(folder),
         )
 
 
 def _is_foreign(folder: Path) -> bool:
-    try:
-        return not (folder / "journal.jsonl").exists() and any(folder.iterdir())
-    except OSError:
-        return False
+    with suppress(OSError):  # it may vanish, or be forbidden
+        return is_foreign(folder)
+    return False
+
+
+def report_of(folder: Path) -> str:
+    """Return the path of the report of a run; empty: there is none."""
+    report = folder / "report" / "index.html"
+    return str(report) if report.is_file() else ""
 
 
 def _size_and_age(path: Path) -> tuple[int, float]:
