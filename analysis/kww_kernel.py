@@ -5,8 +5,8 @@ them, which the compiler turns into vector instructions without changing the ord
 depends on nothing but its own curve, to the last bit. Lanes that are finished move behind those that are not.
 
 Curves in single precision are summed in single precision, which takes half the time; parameters, and the
-equations solved for them, are in double precision always. All helpers are in this file: numba's cache watches
-a kernel's own file only.
+equations solved for them, are in double precision always. All helpers but `fma` are in this file: numba's
+cache watches a kernel's own file only.
 """
 
 import math
@@ -17,6 +17,7 @@ from numba import njit, types
 from numba.extending import overload
 
 from annealscope.analysis.fit_spec import FitFlag
+from annealscope.analysis.fused import fma
 
 # Kernels know plain integers only.
 _NOT_CONVERGED, _FEW_POINTS = int(FitFlag.NOT_CONVERGED), int(FitFlag.FEW_POINTS)
@@ -39,9 +40,10 @@ _SINGLE_TOLERANCE, _DOUBLE_TOLERANCE = 1e-6, 1e-12
 """Relative gain in cost below which a fit is finished; 1e-6 is about 0.005 of the error of a parameter."""
 _VECTOR = 16
 """Lanes are iterated in whole vectors of the processor."""
-_MOST_LANES = 256
-_VALUES_AT_ONCE = 65536
-"""Size of a group in values of its curves and decays: it should stay in the cache."""
+_MOST_LANES = 1024
+_VALUES_AT_ONCE = 131072
+"""Size of a group in values of its curves and decays: the cache of a core takes it, and the last few lanes,
+which do not fill the vectors, are few among many."""
 
 
 class Model(NamedTuple):
@@ -234,28 +236,28 @@ def _exp_for(x):  # type: ignore[no-untyped-def]
 
 
 def _exp_single(x):  # type: ignore[no-untyped-def]
-    k = np.floor(x * np.float32(1.44269504) + np.float32(0.5))
+    k = np.floor(fma(x, np.float32(1.44269504), np.float32(0.5)))
     # The logarithm of 2 in two parts: k times the first is exact.
-    r = x - k * np.float32(0.693359375) + k * np.float32(2.12194440e-4)
-    series = np.float32(1.0 / 720.0)
-    series = (series * r + np.float32(1.0 / 120.0)) * r + np.float32(1.0 / 24.0)
-    series = (series * r + np.float32(1.0 / 6.0)) * r + np.float32(0.5)
-    series = (series * r + np.float32(1.0)) * r + np.float32(1.0)
+    r = fma(k, np.float32(2.12194440e-4), fma(k, np.float32(-0.693359375), x))
+    series = fma(np.float32(1.0 / 720.0), r, np.float32(1.0 / 120.0))
+    series = fma(fma(series, r, np.float32(1.0 / 24.0)), r, np.float32(1.0 / 6.0))
+    series = fma(fma(series, r, np.float32(0.5)), r, np.float32(1.0))
+    series = fma(series, r, np.float32(1.0))
     power_of_2 = np.int32((np.int32(k) + np.int32(127)) << np.int32(23)).view(np.float32)
     return series * power_of_2
 
 
 def _exp_double(x):  # type: ignore[no-untyped-def]
-    k = np.floor(x * 1.4426950408889634 + 0.5)
+    k = np.floor(fma(x, 1.4426950408889634, 0.5))
     # The logarithm of 2 in two parts: k times the first is exact.
-    r = x - k * 0.693145751953125 - k * 1.42860682030941723212e-6
-    series = 1.0 / 479001600.0
-    series = (series * r + 1.0 / 39916800.0) * r + 1.0 / 3628800.0
-    series = (series * r + 1.0 / 362880.0) * r + 1.0 / 40320.0
-    series = (series * r + 1.0 / 5040.0) * r + 1.0 / 720.0
-    series = (series * r + 1.0 / 120.0) * r + 1.0 / 24.0
-    series = (series * r + 1.0 / 6.0) * r + 0.5
-    series = (series * r + 1.0) * r + 1.0
+    r = fma(k, -1.42860682030941723212e-6, fma(k, -0.693145751953125, x))
+    series = fma(1.0 / 479001600.0, r, 1.0 / 39916800.0)
+    series = fma(fma(series, r, 1.0 / 3628800.0), r, 1.0 / 362880.0)
+    series = fma(fma(series, r, 1.0 / 40320.0), r, 1.0 / 5040.0)
+    series = fma(fma(series, r, 1.0 / 720.0), r, 1.0 / 120.0)
+    series = fma(fma(series, r, 1.0 / 24.0), r, 1.0 / 6.0)
+    series = fma(fma(series, r, 0.5), r, 1.0)
+    series = fma(series, r, 1.0)
     power_of_2 = np.int64((np.int64(k) + np.int64(1023)) << np.int64(52)).view(np.float64)
     return series * power_of_2
 
@@ -320,7 +322,7 @@ def _combine(factors, nodes, decay, width):  # type: ignore[no-untyped-def]
             a, b, c, d = factors[q], factors[q + 1], factors[q + 2], factors[q + 3]
             n0, n1, n2, n3 = nodes[q, k], nodes[q + 1, k], nodes[q + 2, k], nodes[q + 3, k]
             for i in range(np.uintp(width)):
-                total[i] += (a * n0[i] + b * n1[i]) + (c * n2[i] + d * n3[i])
+                total[i] = fma(d, n3[i], fma(c, n2[i], fma(b, n1[i], fma(a, n0[i], total[i]))))
 
 
 @njit(cache=True)
@@ -332,16 +334,16 @@ def _add_point(j, y, weight, shown, decay, sums, width):  # type: ignore[no-unty
         r = y[i] - f - shown[3, i]
         w = weight if place < shown[4, i] else nothing
         wr, wf, wg, wgx = w * r, w * f, w * g, w * gx
-        sums[0, i] += wr * r
-        sums[1, i] += wr * f
-        sums[2, i] += wr * g
-        sums[3, i] += wr * gx
-        sums[4, i] += wf * f
-        sums[5, i] += wf * g
-        sums[6, i] += wf * gx
-        sums[7, i] += wg * g
-        sums[8, i] += wg * gx
-        sums[9, i] += wgx * gx
+        sums[0, i] = fma(wr, r, sums[0, i])
+        sums[1, i] = fma(wr, f, sums[1, i])
+        sums[2, i] = fma(wr, g, sums[2, i])
+        sums[3, i] = fma(wr, gx, sums[3, i])
+        sums[4, i] = fma(wf, f, sums[4, i])
+        sums[5, i] = fma(wf, g, sums[5, i])
+        sums[6, i] = fma(wf, gx, sums[6, i])
+        sums[7, i] = fma(wg, g, sums[7, i])
+        sums[8, i] = fma(wg, gx, sums[8, i])
+        sums[9, i] = fma(wgx, gx, sums[9, i])
 
 
 @njit(cache=True)
@@ -350,10 +352,10 @@ def _add_baseline(j, y, weight, shown, decay, sums, width):  # type: ignore[no-u
     nothing, place = y.dtype.type(0.0), y.dtype.type(j)
     for i in range(np.uintp(width)):
         w = weight if place < shown[4, i] else nothing
-        sums[10, i] += w * (y[i] - decay[0, i] - shown[3, i])
-        sums[11, i] += w * decay[0, i]
-        sums[12, i] += w * decay[1, i]
-        sums[13, i] += w * decay[2, i]
+        sums[10, i] = fma(w, y[i] - decay[0, i] - shown[3, i], sums[10, i])
+        sums[11, i] = fma(w, decay[0, i], sums[11, i])
+        sums[12, i] = fma(w, decay[1, i], sums[12, i])
+        sums[13, i] = fma(w, decay[2, i], sums[13, i])
         sums[14, i] += w
 
 

@@ -34,6 +34,8 @@ LAG_SLOTS = np.unique(np.rint(np.geomspace(1, 1500, 48)))[:40]
 EVERY_LAG = FitSpec(resample="none", range="full")
 NOISE = 0.03
 BLOCK = 32
+BLAS_RESTS_S = 0.2
+"""So long after a product its threads have stopped looking for the next one, which slows other work down."""
 
 
 @dataclass(frozen=True)
@@ -93,7 +95,9 @@ def sgemm_gflops(n: int, least_s: float) -> float:
     """Multiply two square matrices; return the rate."""
     a = np.ones((n, n), dtype=np.float32)
     out = np.empty_like(a)
-    return 2e-9 * n**3 / mean_seconds(lambda: np.matmul(a, a, out=out), min(least_s, 3.0))
+    rate = 2e-9 * n**3 / mean_seconds(lambda: np.matmul(a, a, out=out), min(least_s, 3.0))
+    time.sleep(BLAS_RESTS_S)
+    return rate
 
 
 def mean_seconds(work: Callable[[], object], least_s: float) -> float:
