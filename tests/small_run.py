@@ -8,7 +8,8 @@ import sys
 from pathlib import Path
 from unittest import mock
 
-from annealscope.controller.cli.app import app, guarded
+from annealscope.controller.cli.app import app
+from annealscope.controller.cli.guarded import guarded
 
 
 def rig_text() -> str:

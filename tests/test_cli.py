@@ -10,7 +10,7 @@ from importlib.metadata import version
 import pytest
 from small_run import annealscope, command, write_inputs
 
-from annealscope.controller.cli.app import guarded
+from annealscope.controller.cli.guarded import guarded
 from annealscope.controller.cli.status import show
 from annealscope.controller.client import RunClient
 from annealscope.controller.errors import ExitCode, RunError

@@ -3,7 +3,8 @@
 import pytest
 from protocol_texts import LARGE_RIG, PROTOCOL, changed
 
-from annealscope.controller.cli.app import app, guarded
+from annealscope.controller.cli.app import app
+from annealscope.controller.cli.guarded import guarded
 from annealscope.controller.journal import Journal
 from annealscope.controller.record.runfolder import create
 from annealscope.controller.session.continuation import prepare_again

@@ -23,7 +23,8 @@ from protocol_texts import (
 )
 from small_run import annealscope
 
-from annealscope.controller.cli.app import app, guarded
+from annealscope.controller.cli.app import app
+from annealscope.controller.cli.guarded import guarded
 from annealscope.controller.config.errors import ProtocolError
 from annealscope.controller.config.load import load_protocol, parse_protocol, parse_rig
 from annealscope.controller.config.yaml_nodes import MAX_BYTES, parse_yaml

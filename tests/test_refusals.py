@@ -7,7 +7,7 @@ import pytest
 from small_run import annealscope, write_inputs
 from two_days import PROTOCOL
 
-from annealscope.controller.cli.app import guarded
+from annealscope.controller.cli.guarded import guarded
 from annealscope.controller.session import run as session
 
 BAD_RIGS = {

@@ -15,6 +15,7 @@ from speckle_movie import speckle_movie
 
 from annealscope.controller.engine.ports import NextTask, Status
 from annealscope.controller.live import LIVE_FILE
+from annealscope.controller.stream import pace as pace_module
 from annealscope.controller.stream import wire
 from annealscope.controller.stream.analyst import Analyst
 from annealscope.controller.stream.framing import HoldFrames
@@ -260,3 +261,13 @@ def test_what_takes_long_is_seldom_due():
         time.sleep(0.03)
     time.sleep(0.1)
     assert not pace.due
+
+
+def test_what_took_very_long_once_is_due_again_soon(monkeypatch):
+    monkeypatch.setattr(pace_module, "REST_AT_MOST_S", 0.05)
+    pace = Pace(0.0, share=0.001)
+    with pace.measured():
+        time.sleep(0.02)  # would rest for 20 s
+    assert not pace.due
+    time.sleep(0.06)
+    assert pace.due

@@ -1,14 +1,25 @@
 """The command line. Imports are inside the commands, so that `--help` is instant."""
 
 import sys
-from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
 from annealscope.controller.cli import analyze_arguments as given
-from annealscope.controller.errors import ExitCode, RunError
+from annealscope.controller.cli.arguments import (
+    Acknowledge,
+    Json,
+    Monitor,
+    Notify,
+    Parks,
+    Port,
+    Protocol,
+    Report,
+    Rig,
+    RunDir,
+)
+from annealscope.controller.cli.guarded import guarded
 
 app = typer.Typer(
     name="annealscope",
@@ -17,49 +28,6 @@ app = typer.Typer(
     add_completion=True,
     pretty_exceptions_enable=False,
 )
-
-Protocol = Annotated[
-    str, typer.Argument(metavar="PROTOCOL", help="A protocol file, or the name of a shipped one.")
-]
-Rig = Annotated[str, typer.Option(help="A rig file, or the name of a shipped one.")]
-Port = Annotated[
-    int | None,
-    typer.Option(
-        metavar="PORT", min=1, max=65535, help="On this machine. Default: the first free one from 8765 on."
-    ),
-]
-Monitor = Annotated[bool, typer.Option("--monitor", help="Have the live page up as long as the run.")]
-RunDir = Annotated[Path, typer.Argument(metavar="RUN", help="A run folder.")]
-Parks = Annotated[
-    str,
-    typer.Option(
-        metavar="end|through",
-        help="At a park, `end` the program, for `annealscope continue` to go on; or, in a rehearsal at "
-        "--speed max, go `through` it after a simulated night. Default: through at --speed max, else end.",
-        show_default=False,
-    ),
-]
-Acknowledge = Annotated[
-    str,
-    typer.Option(
-        metavar="WHY",
-        help="The guard of the holder has switched the heater off and locked it: say what was wrong, and "
-        "it is unlocked.",
-        show_default=False,
-    ),
-]
-Report = Annotated[bool, typer.Option(help="Write the report at the end.")]
-Notify = Annotated[
-    str,
-    typer.Option(
-        metavar="HOOK",
-        envvar="ANNEALSCOPE_NOTIFY",
-        help="Tell of alarms, questions and the end: a command that gets JSON on its input, or an http(s):// "
-        "address that it is posted to.",
-        show_default=False,
-    ),
-]
-Json = Annotated[bool, typer.Option("--json", help="Print JSON, for programs.")]
 
 
 def _print_version(wanted: bool) -> None:
@@ -354,50 +322,6 @@ def main() -> None:
     """Entry point of the program: every expected error becomes a message and an exit code."""
     _force_utf8()
     sys.exit(guarded(app))
-
-
-def guarded(program: Callable[[], Any]) -> int:
-    """Run and return the exit code."""
-    try:
-        program()
-    except SystemExit as end:
-        return (
-            end.code
-            if isinstance(end.code, int)
-            else int(ExitCode.OK if end.code is None else ExitCode.INTERNAL)
-        )
-    except KeyboardInterrupt:
-        _complain("interrupted")
-        return int(ExitCode.CTRL_C)
-    except Exception as error:
-        return _explain(error)
-    return int(ExitCode.OK)
-
-
-def _explain(error: Exception) -> int:
-    """The one table from exceptions to exit codes; what is not in it is a bug and keeps its traceback."""
-    from annealscope.controller.config.errors import ProtocolError
-    from annealscope.drivers.interfaces import DeviceError
-
-    if isinstance(error, ProtocolError):  # as compilers do: the place first, so that editors can jump to it
-        sys.stderr.write(f"{error}\n")
-        return int(ExitCode.INVALID_INPUT)
-    if isinstance(error, RunError):
-        code = error.exit_code
-    elif type(error).__name__ == "InvalidData":  # by name: importing it would load numpy for every message
-        code = ExitCode.INVALID_INPUT
-    elif isinstance(error, DeviceError):
-        code = ExitCode.DEVICE
-    elif isinstance(error, OSError):  # of the machine: whoever reads input has a message of its own
-        code = ExitCode.INTERNAL
-    else:
-        raise error
-    _complain(str(error))
-    return int(code)
-
-
-def _complain(message: str) -> None:
-    sys.stderr.write(f"annealscope: {message}\n")
 
 
 def _force_utf8() -> None:

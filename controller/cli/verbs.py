@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 import typer
 
+from annealscope.controller.cli.guarded import complain
 from annealscope.controller.cli.plain_json import print_json
 from annealscope.controller.cli.watching import page_beside
 from annealscope.controller.errors import ExitCode, RunError
@@ -150,7 +151,7 @@ def _conduct(folder: Path, conduct: "Callable[..., Outcome]", extras: Extras) ->
     from annealscope.controller.engine.commands import CommandQueue
     from annealscope.controller.engine.outcome import Outcome
 
-    notifier = notifier_for(extras.notify, folder, _complain)
+    notifier = notifier_for(extras.notify, folder, complain)
     commands, view = CommandQueue(), view_for(folder)
     restore = _catch_interrupts(commands)
     try:
@@ -169,10 +170,6 @@ def _conduct(folder: Path, conduct: "Callable[..., Outcome]", extras: Extras) ->
         typer.echo(f"go on with: annealscope continue {folder}")
     if outcome.exit_code is not ExitCode.OK:
         raise SystemExit(int(outcome.exit_code))
-
-
-def _complain(message: str) -> None:
-    sys.stderr.write(f"annealscope: {message}\n")
 
 
 def request(folder: Path, command: str) -> None:
@@ -283,4 +280,4 @@ def _catch_interrupts(commands: "CommandQueue") -> Callable[[], None]:
 
 def _print_warnings(prepared: Prepared) -> None:
     for message in prepared.warnings:
-        sys.stderr.write(f"annealscope: warning: {message}\n")
+        complain(f"warning: {message}")

@@ -4,6 +4,9 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+REST_AT_MOST_S = 20.0
+"""What took very long had to be compiled first, or was kept waiting: that says nothing of the next time."""
+
 
 class Pace:
     """Says when something that may be left out is due again: seldom when it takes long.
@@ -31,4 +34,5 @@ class Pace:
         begin_s = time.monotonic()
         yield
         end_s = time.monotonic()
-        self._due_s = end_s + max(self._every_s, (end_s - begin_s) / self._share)
+        rest_s = min((end_s - begin_s) / self._share, REST_AT_MOST_S)
+        self._due_s = end_s + max(self._every_s, rest_s)
