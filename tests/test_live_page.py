@@ -45,6 +45,11 @@ def counters(page):
     return page.evaluate("() => window.annealscope")
 
 
+def tau_of_the_tile(page):
+    value, unit = (page.inner_text(f"[data-field=result-{part}]") for part in ("value", "unit"))
+    return f"{value} {unit}"
+
+
 def keep(page, folder, name):
     kept = Path(os.environ.get("ANNEALSCOPE_SCREENSHOTS", folder))
     page.screenshot(path=kept / f"{name}.png", full_page=True)
@@ -107,6 +112,8 @@ def test_a_hold_is_painted_from_this_server_alone(chrome, run, tmp_path):
             " return new Set(c.getContext('2d').getImageData(0, 0, c.width, c.height).data).size; }"
         )
         assert colours > 20, "the frame is blank"
+        until(lambda: "±" in page.inner_text("#g2-note"), "g2 and its fit")
+        until(lambda: tau_of_the_tile(page) in page.inner_text("#g2-note"), "one number in both places")
         keep(page, tmp_path, "hold")
         host = url.split("/")[2]
         assert {asked.split("/")[2] for asked in page.asked} == {host}

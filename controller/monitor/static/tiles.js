@@ -64,7 +64,13 @@ function result(state, status, preview) {
   if (hold?.method === "fem") return variance(preview?.arrays.fem?.attrs ?? {});
   if (hold?.method === "diffraction") return { title: "Diffraction", value: UNKNOWN, sub: "is analysed after the exposure" };
   const last = state.done?.findLast((one) => known(one.tau_s) || known(one.V_max));
-  return hold || !last ? relaxation(hold, status) : ofLast(last);
+  return hold || !last ? relaxation(hold, { ...status, ...believed(preview) }) : ofLast(last);
+}
+
+// The number beside g2, whose error comes from parts of the image; until there is one, that of the status.
+function believed(preview) {
+  const { tau_s, sigma_tau_s } = preview?.arrays["kww/corrected"]?.attrs ?? {};
+  return known(tau_s) && known(sigma_tau_s) ? { tau_s, sigma_tau_s } : {};
 }
 
 function relaxation(hold, { tau_s, sigma_tau_s, frames, compiling }) {
