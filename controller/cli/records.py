@@ -6,6 +6,7 @@ from pathlib import Path
 import typer
 
 from annealscope.controller.cli.plain_json import print_json
+from annealscope.controller.config.wording import counted
 from annealscope.controller.errors import ExitCode, RunError
 from annealscope.controller.record.findings import Action, Finding
 from annealscope.controller.record.repair import repair as repair_run
@@ -50,6 +51,6 @@ def _line(action: Action, dry_run: bool) -> str:
 def _summary(path: Path, bad: Sequence[Finding]) -> str:
     damaged = sum(finding.severity == "damage" for finding in bad)
     if damaged:
-        return f"{path}: damage in {damaged} place{'s' if damaged > 1 else ''}; restore it from a copy"
+        return f"{path}: damage in {counted(damaged, 'place')}; restore it from a copy"
     message = f"{path}: a crash left it unfinished; `annealscope repair` completes it"
     return f"{message}, `annealscope continue` goes on with the run" if path.is_dir() else message

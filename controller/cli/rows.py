@@ -9,7 +9,8 @@ from annealscope.analysis.ecm_duration import LEAST_TIMES
 from annealscope.analysis.ecm_rows import FrameState
 from annealscope.analysis.fit_spec import FitFlag
 from annealscope.analysis.values import Results
-from annealscope.controller.report.numbers import counted, percent, pm
+from annealscope.controller.config.wording import counted
+from annealscope.controller.report.numbers import percent, pm
 from annealscope.controller.report.summary import Fit
 
 NO_RELAXATION = "the frames stay the same, are noise alone, or change too fast or too slowly for this record"

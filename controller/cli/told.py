@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from pathlib import Path
 
-from annealscope.controller.config.wording import clock, with_reason
+from annealscope.controller.config.wording import clock, counted, with_reason
 from annealscope.controller.engine.ports import Status
 from annealscope.controller.units import to_celsius
 
@@ -39,7 +39,7 @@ def record(status: Status) -> str:
     if status.segment:
         parts.append(f"segment {status.segment}")
     if status.frames_lost:
-        parts.append(f"{status.frames_lost} frame{'s' if status.frames_lost > 1 else ''} lost by the camera")
+        parts.append(f"{counted(status.frames_lost, 'frame')} lost by the camera")
     return "; ".join(parts)
 
 

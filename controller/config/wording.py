@@ -64,6 +64,15 @@ def data_size(size: float) -> str:
     return f"{size:.0f} bytes"
 
 
+def counted(number: int, noun: str) -> str:
+    """Write a number of things.
+
+    >>> counted(1, "frame"), counted(2, "frame")
+    ('1 frame', '2 frames')
+    """
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
+
+
 def with_reason(what: str, why: object) -> str:
     """Say something with its reason, which may begin with the same words."""
     reason = str(why or "")

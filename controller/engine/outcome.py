@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
+from annealscope.controller.config.wording import counted
 from annealscope.controller.errors import ExitCode
 from annealscope.controller.stream.messages import HoldClosed
 from annealscope.drivers.interfaces import Device
@@ -50,7 +51,7 @@ def with_records_checked(
     gaps = [f"no results in {', '.join(missing)}"] if missing else []
     gaps += [failure] if failure is not None else []
     if lossy:
-        gaps.append("lost: " + ", ".join(f"{hold.lost} frames of {hold.path}" for hold in lossy))
+        gaps.append("lost: " + ", ".join(f"{counted(hold.lost, 'frame')} of {hold.path}" for hold in lossy))
     if not gaps or outcome.exit_code is not ExitCode.OK:
         return outcome
     incomplete = bool(missing) or failure is not None or any(map(_lost_much, lossy))

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from annealscope.controller.config.wording import celsius, clock, data_size, duration, per_minute
+from annealscope.controller.config.wording import celsius, clock, counted, data_size, duration, per_minute
 from annealscope.controller.planning.card_values import (
     Card,
     ColumnState,
@@ -46,7 +46,7 @@ _Entry = tuple[str, str]
 
 
 def _chapters(card: Card) -> Iterator[tuple[str, list[_Entry]]]:
-    sessions = f"{len(card.sessions)} session{'s' if len(card.sessions) > 1 else ''}"
+    sessions = counted(len(card.sessions), "session")
     size = (
         f"{duration(card.duration_s)} in {sessions}, {card.acquisitions} acquisitions, {card.frames} frames"
     )
@@ -88,7 +88,7 @@ def _dose(dose: DoseNeed) -> str:
 
 
 def _region(need: RegionNeed) -> str:
-    regions = f"{need.regions} fresh region{'s' if need.regions > 1 else ''}"
+    regions = counted(need.regions, "fresh region")
     thickness = ""
     if need.thickness is not None:
         thickness = f" of {need.thickness[0]:g} to {need.thickness[1]:g} mean free paths"

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from annealscope.controller.config.wording import (
     celsius,
     clock,
+    counted,
     data_size,
     duration,
     duration_as_written,
@@ -72,7 +73,7 @@ def summary(plan: Plan) -> list[str]:
     doses = plan.dose_per_region_per_nm2
     if doses:
         most = max(doses)
-        lines.append(f"{len(doses)} region{'s' if len(doses) > 1 else ''}, at most {most:.3g} e/nm^2 in one")
+        lines.append(f"{counted(len(doses), 'region')}, at most {most:.3g} e/nm^2 in one")
     return lines + _variances(plan.holds) + _precisions(plan.holds)
 
 

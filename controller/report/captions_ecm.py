@@ -4,10 +4,11 @@ from collections.abc import Iterable
 
 import numpy as np
 
+from annealscope.controller.config.wording import counted
 from annealscope.controller.report.bias import explained_s
 from annealscope.controller.report.captions import CLIPPED
 from annealscope.controller.report.figures_duration import LAWS
-from annealscope.controller.report.numbers import counted, percent, pm, signed
+from annealscope.controller.report.numbers import percent, pm, signed
 from annealscope.controller.report.summary import Fit, HoldSummary
 from annealscope.controller.report.summary_ecm import AgeSeries, DurationSeries, MapStatistics
 

@@ -5,8 +5,9 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+from annealscope.controller.config.wording import counted
 from annealscope.controller.report.load_journal import Records
-from annealscope.controller.report.numbers import counted, duration
+from annealscope.controller.report.numbers import duration
 from annealscope.controller.report.summary import HoldSummary, Loss
 from annealscope.controller.report.summary_run import Interruption, LedgerEntry
 

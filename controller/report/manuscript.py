@@ -9,9 +9,10 @@ import numpy as np
 from annealscope.controller.config.errors import ProtocolError
 from annealscope.controller.config.load import load_rig
 from annealscope.controller.config.rig import RigConfig
+from annealscope.controller.config.wording import counted
 from annealscope.controller.report.load_journal import Records, number
 from annealscope.controller.report.manuscript_methods import analysis, recordings
-from annealscope.controller.report.numbers import counted, duration, listed, scientific, span
+from annealscope.controller.report.numbers import duration, listed, scientific, span
 from annealscope.controller.report.provenance import json_of
 from annealscope.controller.report.summary import HoldSummary
 from annealscope.controller.report.summary_run import RunSummary, TemperatureTrace

@@ -80,15 +80,6 @@ def percent(share: float) -> str:
     return f"{share:.1%}" if 0 < share < 0.01 else f"{share:.0%}"
 
 
-def counted(number: int, noun: str) -> str:
-    """Write a number of things.
-
-    >>> counted(1, "frame"), counted(2, "frame")
-    ('1 frame', '2 frames')
-    """
-    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
-
-
 def sentence(text: str) -> str:
     """Write a message as a sentence.
 

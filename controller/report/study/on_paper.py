@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-from annealscope.controller.report.numbers import counted
+from annealscope.controller.config.wording import counted
 from annealscope.controller.report.pdf import CellTable, Cover, Part, Section, write_pdf
 from annealscope.controller.report.save import DrawnPlate
 from annealscope.controller.report.study.figures import CHAPTERS, Shown
