@@ -23,3 +23,12 @@ class RunError(Exception):
     def __init__(self, message: str, exit_code: ExitCode = ExitCode.INTERNAL) -> None:
         super().__init__(message)
         self.exit_code = exit_code
+
+
+BY_THE_OPERATOR = (ExitCode.OPERATOR, ExitCode.CTRL_C)
+
+
+def may_go_on(outcome: str, exit_code: int | None) -> bool:
+    """Say whether a run may go on: whoever ended it was not its operator, and something is left."""
+    stopped = outcome == "stopped" and exit_code not in BY_THE_OPERATOR
+    return stopped or outcome in ("parked", "failed", "crashed")

@@ -102,12 +102,15 @@ ENDED = {"outcome": "success", "why": "the protocol came to its end", "exit_code
         ),
         (
             [("run_started", {}), ("run_ended", ENDED)],
-            "that run has ended: success, the protocol came to its end",
+            "that run has ended: success: the protocol came to its end",
         ),
         (
             [
                 ("run_started", {}),
-                ("run_ended", {**ENDED, "outcome": "stopped", "why": "stopped by the operator"}),
+                (
+                    "run_ended",
+                    {**ENDED, "outcome": "stopped", "why": "stopped by the operator", "exit_code": 5},
+                ),
             ],
             "that run has ended: stopped by the operator",
         ),

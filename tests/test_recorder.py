@@ -82,10 +82,11 @@ def test_repeated_frames_are_recorded_once(controller: Controller) -> None:
     assert controller.close_hold(6, NoResults(hold=2, why="")).frames == 6
 
 
-def test_garbage_is_dropped(controller: Controller) -> None:
+def test_garbage_is_reported_and_dropped(controller: Controller) -> None:
     controller.send(open_hold(controller.folder))
     for parts in ([b""], [b"{}", b"x"], [b"\xff" * 100], [b'{"kind": "frame"}']):
         controller.socket.send_multipart(parts)
+        assert controller.expect(Trouble).message
     controller.send_frames(range(2))
     controller.expect_durable(1)
 

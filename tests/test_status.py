@@ -51,11 +51,13 @@ def test_a_watched_run_is_followed_to_its_end(run, capsys):
     assert out.splitlines()[-1] == "success: all steps done"
 
 
-def test_for_programs_there_is_a_line_for_every_change(run, capsys):
+def test_for_programs_there_is_a_line_for_every_change_and_for_the_end(run, capsys):
+    ended(run)
     snapshots.watch(run, as_json=True)
     lines = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
-    assert [line["t_s"] for line in lines] == [10.0, 20.0]
+    assert [line["t_s"] for line in lines] == [10.0, 20.0, 0.0]
     assert lines[1]["tau_s"] is None
+    assert (lines[-1]["state"], lines[-1]["outcome"]) == ("ended", "success")
 
 
 @pytest.mark.parametrize("look", [snapshots.show, snapshots.watch])
@@ -76,6 +78,36 @@ def test_a_run_whose_program_died_is_an_error_although_an_older_one_ended(tmp_pa
     ended(tmp_path)
     write_live(tmp_path / LIVE_FILE, {"pid": 2**22 + 1, "endpoint": "tcp://127.0.0.1:1", "token": "a"})
     with pytest.raises(RunError, match="its program died"):
+        snapshots.show(tmp_path, as_json=False)
+
+
+def test_the_time_to_go_shrinks_with_every_frame():
+    acquiring = replace(STATUS, step_from_s=20.0, step_to_s=80.0, frames=45, frames_planned=60)
+    *_, last = snapshots._lines(asdict(acquiring), None)
+    assert last.strip() == "0:00:35 of the plan's 0:01:40 to go"
+
+
+def test_a_damaged_journal_is_named_and_not_to_be_continued(tmp_path):
+    ended(tmp_path)
+    ended(tmp_path)
+    ended(tmp_path)
+    path = tmp_path / "journal.jsonl"
+    path.write_bytes(path.read_bytes().replace(b"run_ended", b"run_xnded", 1))
+    with pytest.raises(RunError, match="is damaged: see `annealscope verify"):
+        snapshots.show(tmp_path, as_json=False)
+
+
+@pytest.mark.skipif(os.name != "posix" or os.geteuid() == 0, reason="root may read everything")
+def test_a_journal_that_cannot_be_read_is_said(tmp_path):
+    ended(tmp_path)
+    (tmp_path / "journal.jsonl").chmod(0)
+    with pytest.raises(RunError, match="cannot be read: Permission denied"):
+        snapshots.show(tmp_path, as_json=False)
+
+
+def test_a_folder_in_the_place_of_the_journal_is_said(tmp_path):
+    (tmp_path / "journal.jsonl").mkdir()
+    with pytest.raises(RunError, match="journal.jsonl cannot be read"):
         snapshots.show(tmp_path, as_json=False)
 
 

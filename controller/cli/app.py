@@ -1,5 +1,6 @@
 """The command line. Imports are inside the commands, so that `--help` is instant."""
 
+import os
 import sys
 from pathlib import Path
 from typing import Annotated
@@ -321,6 +322,7 @@ def schema() -> None:
 def main() -> None:
     """Entry point of the program: every expected error becomes a message and an exit code."""
     _force_utf8()
+    os.environ["MPLBACKEND"] = "agg"  # that of a notebook is not to be had here, and ends matplotlib
     sys.exit(guarded(app))
 
 

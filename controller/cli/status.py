@@ -5,6 +5,7 @@ import sys
 import time
 from collections import deque
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,7 @@ from annealscope.controller.cli.plain_json import print_json
 from annealscope.controller.cli.progress import view_for
 from annealscope.controller.cli.told import describe, next_task, notices, record, where
 from annealscope.controller.client import RunClient
-from annealscope.controller.config.wording import clock, with_reason
+from annealscope.controller.config.wording import clock
 from annealscope.controller.engine.ports import NextTask, Status
 from annealscope.controller.errors import ExitCode, RunError
 from annealscope.controller.journal import read_journal
@@ -47,32 +48,44 @@ def watch(folder: Path, as_json: bool) -> None:
         There was no run, or its program has died; or it dies while it is watched.
     """
     client = RunClient(folder)
-    if _newest(folder)["state"] == ENDED:
-        show(folder, as_json)
-    elif as_json:
-        _stream(client, folder)
+    if _newest(folder)["state"] != ENDED:
+        (_stream if as_json else _follow)(client, folder)
+    ended = _ended(folder)
+    if ended is None:
+        raise RunError(f"the run in {folder} ended without a word; see journal.jsonl", ExitCode.INCOMPLETE)
+    if as_json:
+        _write(ended)
     else:
-        _follow(client, folder)
-        typer.echo(_end(folder))
+        typer.echo(how_it_ended(folder, ended, report_of(folder)))
 
 
 def _newest(folder: Path) -> dict[str, Any]:
-    try:
-        return RunClient(folder).status()
-    except RunError:
-        ended = None if (folder / LIVE_FILE).exists() else _run_ended(folder)
-        if ended is None:
-            raise
-        return {"state": ENDED, "outcome": ended["outcome"], "why": ended["why"], "t_s": ended["t_s"]}
+    return _ended(folder) or RunClient(folder).status()
+
+
+def _ended(folder: Path) -> dict[str, Any] | None:
+    """Return how a run ended as its last snapshot; None: it goes on, has died, or cannot be read."""
+    if (folder / LIVE_FILE).exists():
+        return None
+    newest: deque[dict[str, Any]] = deque(maxlen=1)
+    with suppress(OSError):  # whoever asks the run next says why
+        newest.extend(read_journal(folder / "journal.jsonl"))
+    if not newest or newest[0]["kind"] != "run_ended":
+        return None
+    return {"state": ENDED, **{key: newest[0].get(key) for key in ("outcome", "why", "exit_code", "t_s")}}
 
 
 def _stream(client: RunClient, folder: Path) -> None:
     before: dict[str, Any] = {}
     for snapshot in _snapshots(client, folder):
         if snapshot != before:
-            sys.stdout.write(json.dumps(plain(snapshot), allow_nan=False) + "\n")
-            sys.stdout.flush()
+            _write(snapshot)
         before = snapshot
+
+
+def _write(snapshot: dict[str, Any]) -> None:
+    sys.stdout.write(json.dumps(plain(snapshot), allow_nan=False) + "\n")
+    sys.stdout.flush()
 
 
 def _follow(client: RunClient, folder: Path) -> None:
@@ -99,20 +112,6 @@ def _snapshots(client: RunClient, folder: Path) -> Iterator[dict[str, Any]]:
         time.sleep(LOOK_EVERY_S)
 
 
-def _end(folder: Path) -> str:
-    """Say how the run ended, as its own terminal does."""
-    ended = _run_ended(folder)
-    if ended is None:
-        raise RunError(f"the run in {folder} ended without a word; see journal.jsonl", ExitCode.INCOMPLETE)
-    return with_reason(ended["outcome"], ended["why"])
-
-
-def _run_ended(folder: Path) -> dict[str, Any] | None:
-    """Return the last record of a journal if it is the end of a run."""
-    newest = deque(read_journal(folder / "journal.jsonl"), maxlen=1)
-    return newest[0] if newest and newest[0]["kind"] == "run_ended" else None
-
-
 def _lines(snapshot: dict[str, Any], folder: Path) -> Iterator[str]:
     if snapshot["state"] == ENDED:
         yield how_it_ended(folder, snapshot, report_of(folder))
@@ -124,7 +123,13 @@ def _lines(snapshot: dict[str, Any], folder: Path) -> Iterator[str]:
     yield where(newest)
     lines = (describe(newest), record(newest), *notices(newest, folder), next_task(newest))
     yield from (f"  {line.strip()}" for line in lines if line)
-    yield f"  {clock(newest.total_s - newest.step_from_s)} of the plan's {clock(newest.total_s)} to go"
+    yield f"  {clock(newest.total_s - _done_s(newest))} of the plan's {clock(newest.total_s)} to go"
+
+
+def _done_s(status: Status) -> float:
+    """Return how much of the planned time is over: of an acquisition as much as of its frames."""
+    taken = status.frames / status.frames_planned if status.frames_planned else 0.0
+    return status.step_from_s + taken * (status.step_to_s - status.step_from_s)
 
 
 def _status(snapshot: dict[str, Any]) -> Status:

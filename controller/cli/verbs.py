@@ -15,7 +15,7 @@ import typer
 from annealscope.controller.cli.guarded import complain
 from annealscope.controller.cli.plain_json import print_json
 from annealscope.controller.cli.watching import page_beside
-from annealscope.controller.errors import ExitCode, RunError
+from annealscope.controller.errors import ExitCode, RunError, may_go_on
 from annealscope.controller.planning import plan_to_json
 from annealscope.controller.session.prepare import Prepared, prepare
 
@@ -165,8 +165,8 @@ def _conduct(folder: Path, conduct: "Callable[..., Outcome]", extras: Extras) ->
     typer.echo(with_reason(outcome.outcome, outcome.why))
     notifier.end(outcome)
     if extras.report:
-        _report(folder)
-    if outcome.outcome == "parked":
+        _report_if_possible(folder)
+    if may_go_on(outcome.outcome, outcome.exit_code):
         typer.echo(f"go on with: annealscope continue {folder}")
     if outcome.exit_code is not ExitCode.OK:
         raise SystemExit(int(outcome.exit_code))
@@ -233,6 +233,15 @@ def _report(folder: Path) -> None:
     from annealscope.controller.report.page import write_report
 
     typer.echo(f"report: {write_report(folder)}")
+
+
+def _report_if_possible(folder: Path) -> None:
+    """Report at the end of a run: what became of the run is not to depend on it."""
+    try:
+        _report(folder)
+    except Exception as error:
+        why = f"{type(error).__name__}: {error}"
+        complain(f"the report could not be written ({why}); again with: annealscope report {folder}")
 
 
 def _check_reportable(folder: Path) -> None:

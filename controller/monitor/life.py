@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from annealscope.controller.config.wording import duration, with_reason
+from annealscope.controller.errors import may_go_on
 from annealscope.controller.monitor.outside import Outside
 from annealscope.controller.monitor.seen import Record
 from annealscope.controller.monitor.story import Story
@@ -12,7 +13,6 @@ SILENT_S = 10.0
 """A run tells its state every second; after so long it is out of reach."""
 STARTING_S = 60.0
 """So long after its last word in the journal a run that nobody can reach yet may be starting."""
-MAY_GO_ON = frozenset({"parked", "failed", "crashed"})
 
 
 class Life(NamedTuple):
@@ -63,7 +63,7 @@ def how_it_ended(folder: Path, ended: Record, report: str) -> str:
     parts = [with_reason(outcome, ended.get("why"))]
     if report:
         parts.append(f"report: {report}")
-    if outcome in MAY_GO_ON:
+    if may_go_on(outcome, ended.get("exit_code")):
         parts.append(f"go on with: {_go_on(folder)}")
     return "; ".join(parts)
 

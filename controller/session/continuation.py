@@ -8,10 +8,11 @@ from datetime import UTC, datetime
 from itertools import groupby
 from typing import Any
 
+from annealscope.controller.config.wording import with_reason
 from annealscope.controller.engine.agenda import Agenda
 from annealscope.controller.engine.interrupted import WHY_A_SEGMENT, Interrupted
 from annealscope.controller.engine.ramps import WayBack
-from annealscope.controller.errors import ExitCode, RunError
+from annealscope.controller.errors import ExitCode, RunError, may_go_on
 from annealscope.controller.journal import is_damaged, read_journal, read_lines
 from annealscope.controller.planning import Plan, plan_to_json
 from annealscope.controller.planning.dose import DoseLedger, planned_dose
@@ -27,8 +28,6 @@ from annealscope.controller.session.left_off import LeftOff, OpenAcquisition, le
 from annealscope.controller.session.prepare import Prepared, prepare
 from annealscope.controller.stream.messages import FrameHeader, NewSegment
 from annealscope.controller.stream.retold import Note
-
-BY_THE_OPERATOR = (ExitCode.OPERATOR, ExitCode.CTRL_C)
 
 
 @dataclass(frozen=True)
@@ -85,13 +84,6 @@ class Continuation:
         return f"goes on in hold {opening.name} {place}; {how} at {ended}"
 
 
-def may_go_on(outcome: str, exit_code: int | None) -> bool:
-    """Say whether a run may go on: whoever ended it was not its operator, and something is left."""
-    return outcome in ("parked", "failed", "crashed") or (
-        outcome == "stopped" and exit_code not in BY_THE_OPERATOR
-    )
-
-
 def left_of(run: RunFolder) -> LeftOff:
     """Read where a run left off. Raises RunError for one that cannot go on."""
     if run.is_running():
@@ -105,8 +97,7 @@ def left_of(run: RunFolder) -> LeftOff:
         message = f"{run.path} is not a run folder: its journal is empty"
         raise RunError(message, ExitCode.INVALID_INPUT) from None
     if not may_go_on(left.outcome, left.exit_code):
-        how = left.why if left.why.startswith(left.outcome) else f"{left.outcome}, {left.why}"
-        message = f"the run in {run.path} has ended: {how}; start a new one"
+        message = f"the run in {run.path} has ended: {with_reason(left.outcome, left.why)}; start a new one"
         raise RunError(message, ExitCode.USAGE)
     if left.ending and left.outcome != "stopped":
         message = (

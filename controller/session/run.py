@@ -13,7 +13,7 @@ from annealscope.controller.engine.operator import NIGHT_S
 from annealscope.controller.engine.outcome import Outcome, with_words_about_heater
 from annealscope.controller.engine.ports import Observer
 from annealscope.controller.engine.runner import Engine
-from annealscope.controller.errors import ExitCode, RunError
+from annealscope.controller.errors import ExitCode, RunError, may_go_on
 from annealscope.controller.journal import Journal
 from annealscope.controller.offline.crosshold import write_run_file
 from annealscope.controller.record.framelog import RecordError
@@ -22,7 +22,6 @@ from annealscope.controller.record.runfolder import RunFolder, create, open_run
 from annealscope.controller.session.continuation import (
     Continuation,
     left_of,
-    may_go_on,
     prepare_again,
     take_over,
 )
@@ -149,10 +148,8 @@ def carry_on(
         journal_continuation(journal, going_on)
         session = _Session(prepared, options, folder, clock, devices, journal, going_on)
         outcome = session.conduct(commands, *observers)
-    if not may_go_on(
-        outcome.outcome, outcome.exit_code
-    ):  # nobody takes up any more what was left before it was taken up
-        repair(folder.path)
+    if not may_go_on(outcome.outcome, outcome.exit_code):
+        repair(folder.path)  # nobody takes up any more what was left before it was taken up
     return outcome
 
 

@@ -3,16 +3,17 @@
 import json
 import os
 import secrets
-from collections import deque
 from collections.abc import Callable
 from contextlib import suppress
+from itertools import takewhile
 from pathlib import Path
 from typing import Any
 
 import zmq
 
-from annealscope.controller.errors import ExitCode, RunError
-from annealscope.controller.journal import read_journal
+from annealscope.controller.config.wording import with_reason
+from annealscope.controller.errors import ExitCode, RunError, may_go_on
+from annealscope.controller.journal import is_damaged, read_lines
 from annealscope.controller.live import LIVE_FILE, read_live, write_live, writer_lives
 from annealscope.controller.stream import wire
 
@@ -132,15 +133,28 @@ def _no_answer(folder: Path, pid: int) -> RunError:
 def _why_not_alive(folder: Path) -> str:
     if not folder.is_dir():
         return f"no such folder: {folder}"
-    newest = deque(read_journal(folder / "journal.jsonl"), maxlen=1)
-    if not newest:
-        return f"no run is alive in {folder}: it is not a run folder"
+    return f"no run is alive in {folder}: {_why_nothing_lives(folder)}"
+
+
+def _why_nothing_lives(folder: Path) -> str:
+    """Say what the journal knows of the run. Raises RunError when it cannot be read."""
+    path = folder / "journal.jsonl"
+    try:
+        lines = read_lines(path)
+    except OSError as error:
+        raise RunError(f"{path} cannot be read: {error.strerror}", ExitCode.INVALID_INPUT) from None
+    if is_damaged(lines):
+        return f"its journal.jsonl is damaged: see `annealscope verify {folder}`"
+    records = [line for line in takewhile(bool, lines) if line]
+    if not records:
+        return "it is not a run folder"
     if (folder / LIVE_FILE).exists():
-        return f"no run is alive in {folder}: its program died; {GO_ON}"
-    last = newest.pop()
-    if last["kind"] == "run_ended":
-        outcome, why = last["outcome"], last["why"]
-        how = why if why.startswith(outcome) else f"{outcome}, {why}"
-        ended = f"no run is alive in {folder}: that run has ended: {how}"
-        return f"{ended}; {GO_ON}" if last["outcome"] in ("failed", "crashed") else ended
-    return f"no run is alive in {folder}: it is just starting, or its program died; then {GO_ON}"
+        return f"its program died; {GO_ON}"
+    return _how_it_ended(records[-1])
+
+
+def _how_it_ended(last: dict[str, Any]) -> str:
+    if last["kind"] != "run_ended":
+        return f"it is just starting, or its program died; then {GO_ON}"
+    ended = f"that run has ended: {with_reason(last['outcome'], last['why'])}"
+    return f"{ended}; {GO_ON}" if may_go_on(last["outcome"], last.get("exit_code")) else ended

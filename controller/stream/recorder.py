@@ -61,7 +61,6 @@ class Recorder:
         self._compression: Compression = compression
         self._recording: Recording | None = None
         self._closing: CloseHold | None = None
-        self.bad_messages = 0
 
     def run(self, parent: wire.Parent) -> None:
         """Record until the parent is gone and everything it sent is durable."""
@@ -82,8 +81,8 @@ class Recorder:
     def _receive(self, timeout_ms: float) -> bool:
         try:
             received = wire.receive(self._socket, timeout_ms)
-        except BadMessage:
-            self.bad_messages += 1
+        except BadMessage as error:
+            self._complain(str(error))
             return True
         if received is not None:
             self._handle(*received)
