@@ -2,8 +2,7 @@
 
 import math
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
-from typing import Any, Protocol
+from dataclasses import dataclass
 
 from annealscope.analysis.ecm_duration import LEAST_TIMES
 from annealscope.analysis.ecm_rows import FrameState
@@ -19,17 +18,6 @@ MOST_JUMPS = 3
 """Jumps whose times are named."""
 
 BELIEVED = "the number to believe, its model knows how long the record is"
-
-
-class Row(Protocol):
-    """What came out of one hold or stack."""
-
-    @property
-    def found(self) -> bool:
-        """Whether the quantity that was looked for is there."""
-
-    def as_json(self) -> dict[str, Any]:
-        """Return the row as plain data."""
 
 
 @dataclass(frozen=True)
@@ -74,10 +62,6 @@ class RelaxationRow:
         seen, expected = (pm(tau_s, unit="s") for tau_s in (self.tau_pixel_s, self.expected_s))
         return f"{seen} ({expected} expected of the bias alone)" if math.isfinite(self.expected_s) else seen
 
-    def as_json(self) -> dict[str, Any]:
-        """Return the row as plain data."""
-        return asdict(self)
-
 
 @dataclass(frozen=True)
 class FailedRow:
@@ -93,10 +77,6 @@ class FailedRow:
 
     def __str__(self) -> str:
         return f"{self.title}: cannot be analysed: {self.why}"
-
-    def as_json(self) -> dict[str, Any]:
-        """Return the row as plain data."""
-        return asdict(self)
 
 
 @dataclass(frozen=True)
@@ -124,10 +104,6 @@ class VarianceRow:
             f"second peak {self.ratio:.2f} of it; {self.note}"
         )
 
-    def as_json(self) -> dict[str, Any]:
-        """Return the row as plain data."""
-        return asdict(self)
-
 
 @dataclass(frozen=True)
 class RingsRow:
@@ -147,9 +123,9 @@ class RingsRow:
         found = f"rings at {rings} 1/nm" if self.found else "no ring found"
         return f"{self.title}: {found}; {self.note}"
 
-    def as_json(self) -> dict[str, Any]:
-        """Return the row as plain data."""
-        return asdict(self)
+
+Row = RelaxationRow | FailedRow | VarianceRow | RingsRow
+"""What came out of one hold or stack; `found`: whether the quantity that was looked for is there."""
 
 
 def row_of(title: str, results: Results, note: str) -> Row:

@@ -4,7 +4,7 @@ import signal
 import sys
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from functools import partial
 from pathlib import Path
 from types import FrameType
@@ -198,7 +198,7 @@ def analyze(source: str, output: Path | None, options: "AnalyzeOptions", as_json
             if not as_json:
                 typer.echo(row)
     if as_json:
-        print_json([row.as_json() for row in rows])
+        print_json([asdict(row) for row in rows])
     if not any(row.found for row in rows):
         why = f": {rows[0]}" if as_json else ""  # else it has just been printed
         raise RunError(f"{source}: nothing came out{why}", ExitCode.INCOMPLETE)
