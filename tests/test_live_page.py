@@ -165,6 +165,18 @@ def test_it_fits_every_screen(chrome, run, tmp_path, size, scheme):
         keep(page, tmp_path, f"{width}_{scheme}")
 
 
+def test_views_share_how_lengths_are_written_and_the_colours_of_the_theme(chrome, tmp_path):
+    lengths = "async () => [0.5, 200, 2000].map((await import('/static/format.js')).lengthText)"
+    colours = "async () => (await import('/static/parts.js')).colours(document.body)"
+    with monitored(tmp_path, "--port", free_port()) as url, page_at(chrome, url) as page:
+        assert page.evaluate(lengths) == ["0.5 nm", "200 nm", "2 µm"]
+        before = page.evaluate(colours)
+        assert all(colour.startswith("#") for colour in before.values())
+        page.click("#theme")
+        assert all(colour != before[name] for name, colour in page.evaluate(colours).items())
+        assert page.said == []
+
+
 def test_commands_need_the_token_and_a_typed_word_and_then_the_run_obeys(chrome, run, tmp_path):
     client = RunClient(run)
     with monitored(run, "--port", free_port(), "--control") as url:

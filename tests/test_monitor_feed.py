@@ -78,7 +78,7 @@ def test_the_newest_of_each_kind_is_kept(run, feed):
     assert received.newest.preview == {"hold": 2, "name": "x", "method": "ecm", "frames": 7, "t_s": 1.0}
     np.testing.assert_array_equal(received.items["g2/lag"].values, arrays[0])
     assert received.items["kww/corrected"].attrs["tau_s"] == 120.0
-    assert (received.damaged, received.connections) == (0, 1)
+    assert received.connections == 1
 
 
 def test_what_is_repeated_is_no_new_picture(run, feed):
@@ -100,9 +100,10 @@ def test_what_is_repeated_is_no_new_picture(run, feed):
     )
 
 
-def test_damaged_messages_are_counted_and_the_next_frame_is_shown(run, feed):
+def test_damaged_messages_are_passed_over_and_the_next_are_shown(run, feed):
     shown_until(run, feed)
     header, pixels = seen(run, feed)
+    pictures, shown = feed.received.pictures, run._shown
     results, arrays = preview()
     wrongs = [
         lambda: run.viewers._frames.send(b"{"),
@@ -110,11 +111,13 @@ def test_damaged_messages_are_counted_and_the_next_frame_is_shown(run, feed):
         lambda: wire.send(run.viewers._frames, header.model_copy(update={"seq": 1000}), pixels[1:]),
         lambda: wire.send(run.viewers._news, results, *arrays[1:]),
     ]
-    for n, wrong in enumerate(wrongs, 1):
+    for wrong in wrongs:
         wrong()
-        assert waited_for(lambda n=n: feed.received.damaged == n)
-    assert feed.received.newest.frame == header
-    assert seen(run, feed)[0] != header
+    run.viewers._post(run.viewers._news, StatusNow(status={"state": "paused"}))
+    assert waited_for(lambda: feed.received.newest.status == {"state": "paused"})
+    assert seen(run, feed)[0] == feed.received.newest.frame != header
+    assert feed.received.pictures - pictures <= run._shown - shown
+    assert feed.received.newest.preview is None
 
 
 def test_of_frames_that_wait_only_the_newest_is_taken(tmp_path):

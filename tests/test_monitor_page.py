@@ -25,11 +25,14 @@ def test_every_file_the_page_asks_for_is_there() -> None:
 
 @pytest.mark.parametrize("name", [name for name in OUR_OWN if name.endswith(".js")])
 def test_every_import_finds_what_it_names(name: str) -> None:
-    """A browser would show nothing at all after one wrong name."""
-    for names, source in re.findall(r'import \{([^}]+)\} from "\./([^"]+)";', text_of(name)):
+    """A browser would show nothing at all after one wrong name; what is not used is not imported."""
+    imports = r'import \{([^}]+)\} from "\./([^"]+)";'
+    used = set(re.findall(r"\w+", re.sub(imports, "", text_of(name))))
+    for names, source in re.findall(imports, text_of(name)):
         exported = set(re.findall(r"export (?:async )?(?:function|const|class) (\w+)", text_of(source)))
-        asked = {one.split(" as ")[0].strip() for one in names.split(",") if one.strip()}
-        assert asked <= exported, f"{name} asks {source} for {asked - exported}"
+        asked = {one.split(" as ")[0].strip(): one.split(" as ")[-1].strip() for one in names.split(",")}
+        assert set(asked) <= exported, f"{name} asks {source} for {set(asked) - exported}"
+        assert set(asked.values()) <= used, f"{name} does not use {set(asked.values()) - used}"
 
 
 def test_the_security_policy_lets_everything_through() -> None:

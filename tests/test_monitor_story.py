@@ -29,7 +29,7 @@ def story_of(run):
 
 
 def texts(run):
-    return [line.text for _, line in story_of(run).lines()]
+    return [line.text for _, line in story_of(run).lines]
 
 
 def stretches(found):
@@ -211,7 +211,7 @@ def test_what_somebody_should_come_for_is_an_alarm(run):
     run.say(2.0, "state", state="aborting", why="").say(
         3.0, "run_ended", outcome="aborted", why="", exit_code=2
     )
-    told = [(line.level, line.text) for _, line in story_of(run).lines()][-3:]
+    told = [(line.level, line.text) for _, line in story_of(run).lines][-3:]
     assert told == [
         ("alarm", "guard disk: it is full (parked)"),
         ("alarm", "aborting"),
@@ -222,4 +222,4 @@ def test_what_somebody_should_come_for_is_an_alarm(run):
 def test_the_log_keeps_the_last_lines_only(run):
     story = Story()
     story.take({"kind": "decision", "t_s": float(n), "hold": 1, "why": str(n)} for n in range(1000))
-    assert [record["why"] for record, _ in story.lines()] == [str(n) for n in range(700, 1000)]
+    assert [record["why"] for record, _ in story.lines] == [str(n) for n in range(700, 1000)]

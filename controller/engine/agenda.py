@@ -14,6 +14,7 @@ from annealscope.controller.engine.suspension import Suspension
 from annealscope.controller.engine.waits import Wait
 from annealscope.controller.planning.sessions import sessions_of
 from annealscope.controller.planning.values import AcquireStep, CoolStep, ParkStep, Plan, RampStep
+from annealscope.controller.space import space_needed
 from annealscope.controller.stream.messages import HoldClosed
 
 _CHANGING = (RampStep, CoolStep, ParkStep)
@@ -78,13 +79,13 @@ class Agenda:
         return Outlook(True, task.phase != "closing", lasts_s if begins else 0.0)
 
     def bytes_to_come(self) -> int:
-        """Return the space still needed: for frames to come, the log of the largest hold, a tenth more."""
+        """Return the space that the acquisitions need which are not over."""
         sizes = {hold.hold: hold.bytes for hold in self._plan.holds}
         entries = [self.current, *self._queue] if self.current is not None else [*self._queue]
         tasks = [entry.task for entry in entries if isinstance(entry.task, Acquire)]
-        ahead = [sizes.get(task.step.hold, 0) * (1.0 - task.frames / task.step.frames) for task in tasks]
-        largest = max((sizes.get(task.step.hold, 0) for task in tasks), default=0)
-        return round(1.1 * (sum(ahead) + largest))
+        return space_needed(
+            [(sizes.get(task.step.hold, 0), 1.0 - task.frames / task.step.frames) for task in tasks]
+        )
 
     @property
     def empty(self) -> bool:

@@ -3,6 +3,7 @@
 import threading
 import time
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -40,8 +41,6 @@ class Received:
     """Frames and previews that came, without those that were repeated: grows when there is more to draw."""
     connections: int = 0
     """Processes of the run that were listened to, one after the other."""
-    damaged: int = 0
-    """Messages that could not be read."""
 
 
 class Feed:
@@ -106,8 +105,7 @@ class Feed:
         for _ in range(AT_ONCE):
             try:
                 message, parts = wire.receive(socket, 0) or (None, [])
-            except BadMessage:
-                self._count_damaged()
+            except BadMessage:  # the next one may be whole
                 continue
             if message is None:
                 break
@@ -125,11 +123,9 @@ class Feed:
         if frame is not None and frame[0] != newest.frame:
             self._tell(received=newest.received + 1, dropped=newest.dropped + 1)
 
-    def _count_damaged(self) -> None:
-        self._received = replace(self._received, damaged=self._received.damaged + 1)
-
     def _keep(self, message: Any, parts: list[memoryview]) -> None:
-        try:
+        """Keep a message; one whose arrays do not fit its header is passed over."""
+        with suppress(BadMessage):
             match message:
                 case StatusNow():
                     self._tell(status=message.status, status_at_s=time.monotonic())
@@ -139,8 +135,6 @@ class Feed:
                     self._keep_frame(message, parts)
                 case Preview():
                     self._keep_preview(message, parts)
-        except BadMessage:
-            self._count_damaged()
 
     def _keep_opening(self, opening: OpenHold) -> None:
         if opening != self._received.newest.opening:  # else repeated for those who came later

@@ -90,7 +90,7 @@ class Model:
             "viewer": {"received": newest.received, "dropped": newest.dropped},
             "disk": pieces.disk(self._plan, story, status.get("frames", 0), outside.free_bytes),
             "dose": dose(story, self._plan, newest, beam_radius_nm(newest.opening, self._rig)),
-            "alarms": self._alarms(status),
+            "alarms": [{"t_s": record["t_s"], "text": line.text} for record, line in story.alarms],
             "hold": pieces.shown_hold(newest.opening, story, str(status.get("phase", ""))),
             "go": self._go(newest, outside) if life.life == "live" else None,
             "done": pieces.done([*story.holds.values()]),
@@ -101,14 +101,14 @@ class Model:
         self._read()
         lines = [
             {"t_s": record["t_s"], "utc": record.get("utc"), "level": line.level, "text": line.text}
-            for record, line in self._story.lines()
+            for record, line in self._story.lines
         ]
         if self._tail.damaged:
             lines.append({"t_s": self._story.t_s, "utc": None, "level": "alarm", "text": DAMAGED})
         return {"lines": lines}
 
     def trace(self) -> tuple[dict[str, Any], Mapping[str, npt.NDArray[np.float32]]]:
-        """Return the temperature so far: a header, and ``t_s``, ``temperature_degC``, ``setpoint_degC``."""
+        """Return the temperature so far: a header, and ``t_s``, ``temperature_degC``."""
         self._read()
         return {}, pieces.trace(self._story)
 
@@ -155,18 +155,6 @@ class Model:
         before = [seen.tau_s for seen in self._story.holds.values() if seen.tau_s is not None]
         tau_s = before[-1] if before else None
         return go(Before(plan, step, self._story, status, newest, outside.free_bytes, tau_s))
-
-    def _alarms(self, status: Mapping[str, Any]) -> list[dict[str, Any]]:
-        """Return what somebody has to come for now, and what was one in the log."""
-        alarms = [
-            {"t_s": record["t_s"], "text": line.text}
-            for record, line in self._story.lines()
-            if line.level == "alarm"
-        ]
-        if status.get("alarm"):
-            asked = self._story.asked
-            alarms.append({"t_s": asked[-1].t_from_s if asked else status["t_s"], "text": status["alarm"]})
-        return alarms
 
 
 def _utc_zero(begun: Mapping[str, Any]) -> str | None:

@@ -10,12 +10,11 @@ import numpy.typing as npt
 from annealscope.controller.monitor.planned import SeenPlan
 from annealscope.controller.monitor.seen import HoldSeen, Stretch
 from annealscope.controller.monitor.story import Story
+from annealscope.controller.space import space_needed
 from annealscope.controller.stream.messages import OpenHold
 from annealscope.controller.units import ZERO_CELSIUS_K, to_celsius
 
 TRACE_POINTS = 2000
-SPARE = 1.1
-"""Files take so many times the space of their frames."""
 TASK = "next_task"
 
 
@@ -39,9 +38,6 @@ def shown_hold(opening: OpenHold | None, story: Story, phase: str) -> dict[str, 
         "method": opening.method,
         "period_s": opening.period_s,
         "pixel_nm": opening.camera.pixel_nm,
-        "pixel_per_nm": opening.camera.pixel_per_nm,
-        "setpoint_degC": to_celsius(opening.setpoint_K),
-        "t_settled_s": opening.t_settled_s,
         "drift_warn_nm": _finite(drift.get("warn_nm")),
         "drift_limit_nm": _finite(drift.get("limit_nm")),
     }
@@ -116,14 +112,9 @@ def needed_bytes(plan: SeenPlan | None, story: Story, frames: int) -> int:
     if plan is None:
         return 0
     opened = story.open_hold
+    taken = {opened.hold: frames} if opened is not None else {}
     ahead = [hold for hold in plan.holds if not _is_over(hold.hold, story)]
-    to_come = sum(
-        hold.bytes * (1 - frames / max(hold.frames, 1))
-        if opened is not None and hold.hold == opened.hold
-        else hold.bytes
-        for hold in ahead
-    )
-    return round(SPARE * (to_come + max((hold.bytes for hold in ahead), default=0)))
+    return space_needed([(hold.bytes, 1 - taken.get(hold.hold, 0) / max(hold.frames, 1)) for hold in ahead])
 
 
 def _is_over(hold: int, story: Story) -> bool:
@@ -133,12 +124,11 @@ def _is_over(hold: int, story: Story) -> bool:
 
 def trace(story: Story) -> dict[str, npt.NDArray[np.float32]]:
     """Return all temperatures so far, thinned out such that no peak is lost."""
-    t_s, temperature_K, setpoint_K = (np.array(column) for column in story.readings)
+    t_s, temperature_K = (np.array(column) for column in story.readings)
     kept = _kept(temperature_K, TRACE_POINTS)
     return {
         "t_s": t_s[kept].astype(np.float32),
         "temperature_degC": (temperature_K[kept] - ZERO_CELSIUS_K).astype(np.float32),
-        "setpoint_degC": (setpoint_K[kept] - ZERO_CELSIUS_K).astype(np.float32),
     }
 
 

@@ -88,12 +88,8 @@ class PlannedHold(_Part):
     """What an acquisition takes, and what it can tell."""
 
     hold: int
-    name: str
     frames: int
-    duration_s: float
     bytes: int = 0
-    method: str = "ecm"
-    region: int | None = None
     dose_per_nm2: float | None = None
     n_speckles: float | None = None
     precision: tuple[Precision, ...] = ()
@@ -111,7 +107,6 @@ class Service(_Part):
 
     name: str
     every_s: float
-    takes_s: float = 0.0
     action: str = "suspend"
 
 
@@ -135,10 +130,6 @@ class SeenPlan(_Part):
     max_dose_per_region_per_nm2: float | None = None
     dose_counts: str = "beam_on"
     house: House = House()
-
-    def acquisition(self, hold: int) -> PlannedStep | None:
-        """Return the step of an acquisition."""
-        return next((one for one in self.steps if one.step.hold == hold), None)
 
 
 def read_plan(folder: Path) -> tuple[SeenPlan | None, str]:
@@ -173,15 +164,10 @@ def read_rig(folder: Path) -> tuple[RigConfig | None, str]:
 
 def shown_plan(plan: SeenPlan) -> dict[str, Any]:
     """Return the plan as the page draws it."""
-    last = plan.steps[-1]
     return {
-        "duration_s": last.t_start_s + last.duration_s,
         "start_degC": to_celsius(plan.start_K),
         "max_degC": None if plan.max_temperature_K is None else to_celsius(plan.max_temperature_K),
-        "dose_limit_per_nm2": plan.max_dose_per_region_per_nm2,
-        "dose_counts": plan.dose_counts,
         "steps": [_shown_step(step) for step in plan.steps],
-        "holds": [_shown_hold(plan, hold) for hold in plan.holds],
     }
 
 
@@ -200,19 +186,4 @@ def _shown_step(planned: PlannedStep) -> dict[str, Any]:
         "frames": step.frames,
         "drift_warn_nm": step.drift.warn_nm if step.drift else None,
         "drift_limit_nm": step.drift.limit_nm if step.drift else None,
-    }
-
-
-def _shown_hold(plan: SeenPlan, hold: PlannedHold) -> dict[str, Any]:
-    planned = plan.acquisition(hold.hold)
-    return {
-        "hold": hold.hold,
-        "name": hold.name,
-        "title": (planned.step.title if planned is not None else "") or hold.name,
-        "method": hold.method,
-        "frames": hold.frames,
-        "duration_s": hold.duration_s,
-        "n_speckles": hold.n_speckles,
-        "precision": [one.model_dump() for one in hold.precision],
-        "region": hold.region,
     }

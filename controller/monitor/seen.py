@@ -29,8 +29,6 @@ class HoldSeen:
     title: str = ""
     method: str = "ecm"
     region: int | None = None
-    setpoint_K: float = 0.0
-    t_settled_s: float = 0.0
     lost: int = 0
     """Frames of it that are not in the record."""
     closed: bool = False

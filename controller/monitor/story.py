@@ -3,12 +3,14 @@
 from array import array
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping
-from typing import Any
 
 from annealscope.controller.monitor.seen import HoldSeen, Record, RegionSeen, Stretch
 from annealscope.controller.monitor.words import Line, line_of, said
 
 LINES_KEPT = 300
+ALARMS_KEPT = 100
+SAME_LOSS = ("kind", "hold", "why")
+"""What losses have in common that are told in one line."""
 STANDING = frozenset({"paused", "suspended", "parked"})
 """States in which the plan stands still."""
 GOING = frozenset({"arming", "running"})
@@ -46,9 +48,12 @@ class Story:
         """The one under the beam."""
         self.noted_s: dict[str, float] = {}
         """When a guard last said something, by its name."""
-        self.readings = (array("d"), array("d"), array("d"))
-        """All temperatures: t_s, temperature in K, setpoint in K."""
-        self._told: deque[dict[str, Any]] = deque(maxlen=LINES_KEPT)
+        self.readings = (array("d"), array("d"))
+        """All temperatures: t_s, temperature in K."""
+        self.lines: deque[tuple[Record, Line]] = deque(maxlen=LINES_KEPT)
+        """The last records that are worth a line, and the line."""
+        self.alarms: deque[tuple[Record, Line]] = deque(maxlen=ALARMS_KEPT)
+        """Of all records, not of the last lines only."""
 
     def take(self, records: Iterable[Record]) -> None:
         """Take up what comes next; a record of another version that lacks its fields is passed over."""
@@ -88,26 +93,24 @@ class Story:
         rest = next(rests, None)
         return max(since_s, noted_s if rest is None else rest.t_to_s or self.t_s)
 
-    def lines(self) -> list[tuple[Record, Line]]:
-        """Return the last records that are worth a line, and the line."""
-        names = {hold.hold: hold.name for hold in self.holds.values()}
-        lines = ((record, line_of(record, names)) for record in self._told)
-        return [(record, line) for record, line in lines if line is not None]
-
     def _tell(self, record: Record) -> None:
-        """Keep a record for the log; a loss that follows another one for the same reason adds to it."""
-        newest = self._told[-1] if self._told else {}
-        same = ("kind", "hold", "why")
-        if record["kind"] == "lost" and all(newest.get(key) == record.get(key) for key in same):
-            newest["frames"] += record["frames"]
-            newest["places"] = newest.get("places", 1) + 1
-        else:
-            self._told.append(dict(record))
+        """Add a line to the log; a loss that follows another one for the same reason adds to its line."""
+        newest = self.lines[-1][0] if self.lines else {}
+        if record["kind"] == "lost" and all(newest.get(key) == record.get(key) for key in SAME_LOSS):
+            self.lines.pop()
+            frames, places = newest["frames"] + record["frames"], newest.get("places", 1) + 1
+            record = {**newest, "frames": frames, "places": places}
+        line = line_of(record, {hold.hold: hold.name for hold in self.holds.values()})
+        if line is None:
+            return
+        self.lines.append((record, line))
+        if line.level == "alarm":
+            self.alarms.append((record, line))
 
 
 def _reading(story: Story, record: Record) -> None:
-    t_s, temperature_K, setpoint_K = record["t_s"], record["temperature_K"], record["setpoint_K"]
-    for column, value in zip(story.readings, (t_s, temperature_K, setpoint_K), strict=True):
+    values = float(record["t_s"]), float(record["temperature_K"])  # both, or none of them
+    for column, value in zip(story.readings, values, strict=True):
         column.append(value)
 
 
@@ -188,8 +191,6 @@ def _hold_opened(story: Story, record: Record) -> None:
         title=str(record.get("title", "")),
         method=str(record.get("method", "ecm")),
         region=record.get("region"),
-        setpoint_K=float(record["setpoint_K"]),
-        t_settled_s=float(record["t_settled_s"]),
     )
     before = story.holds.pop(opened.hold, None)
     if before is not None:

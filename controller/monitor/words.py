@@ -7,8 +7,11 @@ from annealscope.controller.config.wording import with_reason
 
 Record = Mapping[str, Any]
 
-GRAVE = frozenset({"aborting", "faulted", "aborted", "failed", "crashed", "stopped", "parked"})
-"""What a guard does, or a run becomes, that somebody should see."""
+GRAVE = frozenset(
+    {"alarm", "every device made safe"}
+    | {"aborting", "faulted", "aborted", "failed", "crashed", "stopped", "parked"}
+)
+"""What a guard does that somebody should see."""
 
 
 class Line(NamedTuple):

@@ -11,7 +11,8 @@ const LIVES = {
   unreachable: ["bad", "The run is out of reach"],
   "no run": ["bad", "No run here"],
 };
-const LOST = { title: "Connection to the monitor lost", text: "– trying again. What you see is old.", tone: "warn" };const GONE = { title: "The monitor has ended with the run", text: "– this is what it showed last.", tone: "info" };
+const LOST = { title: "Connection to the monitor lost", text: "– trying again. What you see is old.", tone: "warn" };
+const GONE = { title: "The monitor has ended with the run", text: "– this is what it showed last.", tone: "info" };
 
 /** Whether the outcome of a run is one that somebody should see to. */
 export const endedBadly = (outcome) => ["aborted", "failed", "crashed"].includes(outcome);
@@ -48,7 +49,6 @@ export function create({ alarm, prompt, line, life, stale }) {
       document.title = pageTitle(hello, state);
       tick();
     },
-    theme() {},
     tick,
     connected: () => { isLost = false; say.line(null); tick(); },
     lost: () => {

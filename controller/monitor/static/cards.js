@@ -2,7 +2,7 @@
 
 import { endedBadly } from "./banners.js";
 import { fill } from "./dom.js";
-import { bytes, clock, duration, fixed, known, UNKNOWN } from "./format.js";
+import { bytes, clock, duration, fixed, UNKNOWN } from "./format.js";
 import { runTime, schedule } from "./schedule.js";
 import { tiles } from "./tiles.js";
 
@@ -15,7 +15,6 @@ export function create(root) {
       newest[message.kind] = message;
       if (newest.hello && newest.state) fill(root, texts(newest));
     },
-    theme() {},
     tick: () => fill(root, { clock: clock(new Date()) }),
   };
 }

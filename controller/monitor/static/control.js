@@ -31,7 +31,6 @@ export function create(element, dialog) {
       if (message.kind === "hello") element.hidden = !(message.control && token);
       if (message.kind === "state") buttons.forEach((one) => { one.disabled = message.life !== "live"; });
     },
-    theme() {},
   };
 }
 

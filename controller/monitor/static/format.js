@@ -83,6 +83,11 @@ export function bytes(count) {
   return `${significant(count / 1000 ** step)} ${units[step]}`;
 }
 
+/** 250 -> "250 nm", 2000 -> "2 µm": the round length of a scale bar. */
+export function lengthText(length_nm) {
+  return length_nm >= 1000 ? `${length_nm / 1000} µm` : `${length_nm} nm`;
+}
+
 export function percent(share, digits = 0) {
   return known(share) ? `${fixed(100 * share, digits)} %` : UNKNOWN;
 }

@@ -2,7 +2,7 @@
 
 import { Contrast, countsAt } from "./contrast.js";
 import { onResize } from "./dom.js";
-import { significant, stopwatch } from "./format.js";
+import { lengthText, significant, stopwatch } from "./format.js";
 import { MAPS, table } from "./lut.js";
 import { add, note } from "./parts.js";
 import { roundLength } from "./ticks.js";
@@ -146,7 +146,7 @@ class FrameView {
     if (!pixel_nm || !(paneWidth > 0)) return;
     const length_nm = roundLength((0.3 * paneWidth * pixel_nm) / scale);
     this.bar.style.width = `${(length_nm / pixel_nm) * scale}px`;
-    this.bar.textContent = length_nm >= 1000 ? `${length_nm / 1000} µm` : `${length_nm} nm`;
+    this.bar.textContent = lengthText(length_nm);
   }
 
   point(event) {

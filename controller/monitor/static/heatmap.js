@@ -1,7 +1,7 @@
 // Heat maps: the two-time correlation of the open hold, and its map of relaxation times.
 
 import { onResize } from "./dom.js";
-import { duration, percent, significant } from "./format.js";
+import { duration, lengthText, percent, significant } from "./format.js";
 import { MASKED, cssColour, table } from "./lut.js";
 import { add, attrsOf, colours, dataOf, enlargement, opensAnother, sharp } from "./parts.js";
 import { logTicks, roundLength, ticks, timeTicks } from "./ticks.js";
@@ -213,8 +213,8 @@ class HeatMap {
     Object.assign(context, { textAlign: "center", textBaseline: "bottom" });
     context.strokeRect(x, y, length, 4);
     context.fillRect(x, y, length, 4);
-    context.strokeText(`${length_nm} nm`, x + length / 2, y - 3);
-    context.fillText(`${length_nm} nm`, x + length / 2, y - 3);
+    context.strokeText(lengthText(length_nm), x + length / 2, y - 3);
+    context.fillText(lengthText(length_nm), x + length / 2, y - 3);
   }
 
   point(event) {

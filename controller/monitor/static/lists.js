@@ -15,7 +15,6 @@ export function create({ go, holds, alarms }) {
   ];
   return {
     show: (message) => { if (message.kind === "state") parts.forEach((part) => part(message)); },
-    theme() {},
   };
 }
 

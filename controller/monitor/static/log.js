@@ -24,7 +24,6 @@ export function create(list, filter) {
       if (message.kind === "hello") virtual = message.virtual;
       if (message.kind === "log") { ({ lines } = message); draw(); }
     },
-    theme() {},
   };
 }
 

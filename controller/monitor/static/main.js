@@ -98,7 +98,7 @@ connect(new URL("/ws", location.href.replace(/^http/, "ws")), {
   lost: () => tellLine(false),
 });
 
-createTheme(get("theme"), () => each((part) => part.theme()));
+createTheme(get("theme"), () => each((part) => part.theme?.()));
 get("help-button").addEventListener("click", () => get("help").showModal());
 get("full").addEventListener("click", () => {
   if (document.fullscreenElement) document.exitFullscreen();

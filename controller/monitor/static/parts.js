@@ -2,10 +2,7 @@
 
 import { rem } from "./dom.js";
 
-const COLOURS = {
-  ink: "#1c2024", soft: "#5d646d", line: "#d5d2ca", grid: "#e3e1db", card: "#ffffff", blue: "#0072b2", orange: "#d55e00",
-  green: "#009e73", red: "#c0392b", yellow: "#c99700",
-};
+const COLOURS = ["ink", "soft", "grid", "blue", "orange", "green", "red", "yellow"];
 
 // Append a new element and return it.
 export function add(parent, tag, className = "", text = "") {
@@ -16,11 +13,10 @@ export function add(parent, tag, className = "", text = "") {
   return element;
 }
 
-// The colours of the theme by name: custom properties of the style sheet, with a light theme for what is missing.
+// The colours of the theme by name: custom properties of the style sheet.
 export function colours(element) {
   const style = getComputedStyle(element);
-  const read = ([name, otherwise]) => [name, style.getPropertyValue(`--${name}`).trim() || otherwise];
-  return Object.fromEntries(Object.entries(COLOURS).map(read));
+  return Object.fromEntries(COLOURS.map((name) => [name, style.getPropertyValue(`--${name}`).trim()]));
 }
 
 // The same colour (#rrggbb), `alpha` of it.

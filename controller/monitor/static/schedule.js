@@ -1,5 +1,7 @@
 // When every step was and will be on the run's clock, and where a time lies on a drawing; nothing of the page.
 
+import { known } from "./format.js";
+
 // A night of a parked run takes at most this share of the axis.
 const NIGHT_SHARE = 0.04;
 
@@ -40,8 +42,6 @@ function rested(interruptions, from_s, now_s) {
   const within = (rest) => Math.min(rest.t_to_s ?? now_s, now_s) - Math.max(rest.t_from_s, from_s);
   return interruptions.reduce((sum, rest) => sum + Math.max(0, within(rest)), 0);
 }
-
-const known = (value) => value !== null && value !== undefined;
 
 /** The planned temperature as corners {t_s, degC}: ramps rise over their planned time, all else is level. */
 export function plannedTemperature(plan, steps) {

@@ -1,7 +1,7 @@
 // Map of the specimen: where the beam has been, how much each place has seen, where it is now.
 
 import { onResize, rem, s, setText } from "./dom.js";
-import { percent, power, significant } from "./format.js";
+import { lengthText, percent, power, significant } from "./format.js";
 import { roundLength } from "./ticks.js";
 
 const LEAST_SPAN_NM = 400;
@@ -27,7 +27,6 @@ export function create(element, note) {
       [before, dose] = [text, now];
       draw();
     },
-    theme() {},
   };
 }
 
@@ -83,9 +82,8 @@ function describe(dose) {
 function bar({ scale }, width, height, em) {
   const length_nm = roundLength((0.3 * width) / scale);
   const [x, y] = [0.7 * em, height - 0.55 * em];
-  const text = length_nm >= 1000 ? `${length_nm / 1000} µm` : `${length_nm} nm`;
   return [
     s("line", { class: "scale", x1: x, x2: x + length_nm * scale, y1: y, y2: y }),
-    s("text", { class: "scale-label", x: x + length_nm * scale + 0.5 * em, y: y + 0.28 * em }, text),
+    s("text", { x: x + length_nm * scale + 0.5 * em, y: y + 0.28 * em }, lengthText(length_nm)),
   ];
 }

@@ -35,7 +35,7 @@ export function timeTicks(low_s, high_s, count) {
 }
 
 // A whole number of seconds in its unit: "0", "30 s", "2:30 min", "1:15 h".
-export function timeTick(t_s) {
+function timeTick(t_s) {
   const size = Math.abs(Math.round(t_s)), sign = t_s < 0 ? "−" : "";
   if (size < MINUTE) return size === 0 ? "0" : `${sign}${size} s`;
   const [whole_s, part_s, name] = size < HOUR ? [MINUTE, 1, "min"] : [HOUR, MINUTE, "h"];

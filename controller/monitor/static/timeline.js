@@ -40,7 +40,6 @@ export function create(element, note) {
       known[message.kind] = message;
       draw(message.kind !== "state");
     },
-    theme() {},
   };
 }
 
