@@ -1,7 +1,7 @@
 // Curves: g2 with both fits, tau and drift against time, V(k), the ring profile I(k).
 
 import { Chart } from "./chart.js";
-import { duration, significant, withError } from "./format.js";
+import { duration, fixed, significant, withError } from "./format.js";
 import { attrsOf, dataOf } from "./parts.js";
 import { logTicks } from "./ticks.js";
 
@@ -91,7 +91,7 @@ function g2Plot(message) {
     columns: [[...lag_s], ratio, ...band(ratio, dataOf(message, "g2/sigma")), fit, pixel, plain],
     x: [lag_s[0] / 1.2, lag_s.at(-1) * 1.2], y: padded([ratio, fit, pixel, plain]),
     marks: tau_s ? [{ x: tau_s, text }] : [],
-    note: text && `${text}${beta ? `, β = ${significant(beta, 2)}` : ""}`,
+    note: text && `${text}${beta ? `, β = ${significant(beta, 2)}` : ""} · ${fixed(message.frames)} frames`,
     place: (i) => {
       const [believed, fitted, pixels] = [ratio, fit, pixel].map((one) => number(one[i]));
       return `${significant(lag_s[i])} s (${duration(lag_s[i])}): ratio ${believed}, fit ${fitted}, pixels ${pixels}`;
