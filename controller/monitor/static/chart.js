@@ -139,6 +139,9 @@ export class Chart {
   }
 }
 
+// A single value makes no line.
+const isAlone = (plot, index) => plot.data[index].filter((value) => value !== null).length === 1;
+
 const CURSOR = { y: false, drag: { x: false, y: false }, points: { size: 7 } };
 
 function stroke(context, colour, from, to) {
@@ -160,7 +163,8 @@ function seriesOptions(all, larger) {
       const dots = { show: true, size: points * larger, fill: colour, width: 0 };
       series.push({ stroke: colour, paths: () => null, points: dots });
     } else {
-      series.push({ stroke: colour, width: line * larger, dash, points: { show: false } });
+      const dot = { show: isAlone, size: 3 * line * larger, fill: colour, width: 0 };
+      series.push({ stroke: colour, width: line * larger, dash, points: dot });
     }
   }
   return { series, bands };
