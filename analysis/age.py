@@ -19,6 +19,9 @@ AGES = 7
 LONGEST_LAG = 0.35
 """Of the duration: beyond it few elements are left, at few ages."""
 
+LEAST_REACH = 0.5
+"""Of tau: an age with shorter lags only sees too little of the decay."""
+
 STEADY_SLOPE = 0.10
 """Change of ln tau over the record that counts as none."""
 
@@ -55,33 +58,6 @@ class Aging:
     """When the image jumped, increasing, see `jump_times`."""
 
 
-@dataclass(frozen=True)
-class OneTime:
-    """The mean along the diagonals of a two-time map."""
-
-    lag_slots: Integers
-    """Shape (L,), increasing, at least one bin."""
-
-    g2: FloatArray
-    """Mean of C, not C - 1, over the elements of a diagonal; shape (L,)."""
-
-    pairs: Integers
-    """Elements behind each lag, shape (L,), at least 1."""
-
-
-def one_time(two_time: TwoTimeMap) -> OneTime:
-    """Average C along its diagonals: g2 in the sense of the estimator `ttcf`, of binned frames.
-
-    The diagonal itself is left out, as are elements that are NaN and lags without elements.
-    """
-    row, column = _elements(two_time.value, len(two_time.value))
-    lag = column - row
-    pairs = np.bincount(lag)
-    kept = np.flatnonzero(pairs)
-    g2 = np.bincount(lag, two_time.value[row, column])[kept] / pairs[kept]
-    return OneTime(kept * two_time.bin_slots, g2, pairs[kept])
-
-
 def aging(
     two_time: TwoTimeMap,
     left_out: Iterable[TwoTimeMap],
@@ -100,7 +76,8 @@ def aging(
     left_out
         The same with each block of pixels left out, from :meth:`TwoTime.without_blocks`; for the errors.
     t_s
-        Middle of each bin in s, gaps between segments included, shape (n,), increasing.
+        Middle of each bin in s, gaps between segments included, shape (n,). Where they do not increase, a
+        clock was set back, and no age is known.
     spacing_s
         Slot spacing in s.
     fit
@@ -112,7 +89,7 @@ def aging(
     Returns
     -------
     Aging
-        All NaN and "undetermined" when ``fit`` is not usable.
+        All NaN and "undetermined" when ``fit`` is not usable, or times do not increase.
 
     Raises
     ------
@@ -125,9 +102,9 @@ def aging(
             f"{ages} ages and times {t_s.shape} for {two_time.t_slots.shape} bins"
         )
     bin_s = two_time.bin_slots * spacing_s
-    duration_s = float(t_s[-1] - t_s[0]) + bin_s
-    t_age_s = float(t_s[0]) - bin_s / 2 + duration_s * (np.arange(ages) + 0.5) / ages
-    if not fit.usable:
+    duration_s = float(np.ptp(t_s)) + bin_s
+    t_age_s = float(t_s.min()) - bin_s / 2 + duration_s * (np.arange(ages) + 0.5) / ages
+    if not fit.usable or np.any(np.diff(t_s) <= 0):
         return _unknown(t_age_s)
     cuts = _cut(two_time.value, t_s, t_age_s, bin_s, duration_s)
     curves = cuts.curves(two_time.value)
@@ -136,14 +113,17 @@ def aging(
         return _unknown(t_age_s)
     ln_tau = decay.ln_tau(curves)
     without = np.array([decay.ln_tau(cuts.curves(part.value)) for part in left_out]).reshape(-1, ages)
-    known, age = np.isfinite(ln_tau), t_age_s / duration_s
+    reach_s = cuts.longest_lag * bin_s
+    fitted = np.isfinite(ln_tau) & np.isfinite(without).all(axis=0)
+    known, age = fitted & (reach_s >= LEAST_REACH * fit.tau_s), t_age_s / duration_s
+    ln_tau = np.where(known, ln_tau, np.nan)
     slope = _slope(age[known], ln_tau[known])
     sigma_slope = float(left_out_error([_slope(age[known], part[known]) for part in without]))
     return Aging(
         t_age_s=t_age_s,
         tau_s=np.exp(ln_tau),
         sigma_s=np.exp(ln_tau) * left_out_error(without),
-        reach_s=np.where(known, cuts.longest_lag * bin_s, np.nan),
+        reach_s=np.where(known, reach_s, np.nan),
         slope=slope,
         sigma_slope=sigma_slope,
         verdict=verdict(slope, sigma_slope),

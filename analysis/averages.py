@@ -4,7 +4,7 @@ The definitions, and what each average is biased by, are in docs/methods/g2.md; 
 pixels left out are in docs/methods/jackknife.md.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -14,6 +14,9 @@ from numba import njit, prange
 from annealscope.analysis.multitau import LagSums
 from annealscope.analysis.slots import Integers
 from annealscope.analysis.values import FloatArray, InvalidData
+
+LEAST_LIGHT = 0.1
+"""Of the mean intensity of the image: a pixel with less shows noise that is divided by almost nothing."""
 
 
 @dataclass(frozen=True)
@@ -28,13 +31,21 @@ class BlockTotals:
 
     totals: FloatArray
     """Sums over the pixels of S, L, R, L R, S / (L R) and 1, S, L and R being sums over the pairs; float64,
-    shape (B, L, 6). The last two leave out pixels without intensity: they have no S / (L R)."""
+    shape (B, L, 6). The last two leave out pixels that are not lit, see `lit`: they have no S / (L R)."""
 
     pixels: Integers
     """Pixels of each block, shape (B,)."""
 
     whole: bool = True
     """Whether every pixel is in a block: only then the mean of a frame over them is 1."""
+
+    width_slots: Integers | None = None
+    """Slots that one sample of each lag is the mean of, shape (L,); None: 1."""
+
+    @property
+    def unlit_fraction(self) -> float:
+        """Of the pixels: what is left out of the average `pixel` (at the shortest lag)."""
+        return float(1.0 - self.totals[:, 0, 5].sum() / self.pixels.sum())
 
     def g2(self) -> dict[str, FloatArray]:
         """Return the four averages over all blocks, see `g2_averages`."""
@@ -100,9 +111,9 @@ def part_totals(parts: Iterable[tuple[slice, LagSums]], labels: npt.NDArray[np.i
         if place.start == 0:
             totals = np.zeros((n_lags, len(pixels), 6))
         columns = (part.reshape(n_lags, -1) for part in (sums.product, sums.left, sums.right))
-        _add_pixels(*columns, block[place], totals)
+        _add_pixels(*columns, np.ravel(lit(sums)), block[place], totals)
     whole = bool((block >= 0).all())
-    return BlockTotals(sums.lag_slots, sums.pairs, totals.swapaxes(0, 1), pixels, whole)
+    return BlockTotals(sums.lag_slots, sums.pairs, totals.swapaxes(0, 1), pixels, whole, sums.width_slots)
 
 
 def g2_averages(sums: LagSums, mask: npt.NDArray[np.bool_] | None = None) -> dict[str, FloatArray]:
@@ -111,7 +122,7 @@ def g2_averages(sums: LagSums, mask: npt.NDArray[np.bool_] | None = None) -> dic
     With the means S of the products, L of the earlier and R of the later intensities over the pairs of a lag,
     and < > the mean over pixels:
 
-    - ``pixel`` = < S / (L R) >: the mean of the curves of the pixels
+    - ``pixel`` = < S / (L R) >: the mean of the curves of the pixels that are lit, see `lit`
     - ``ratio`` = < S > / < L R >
     - ``roi`` = < S > / (< L > < R >): one curve of the whole region
     - ``ttcf`` = < S >: the mean of the two-time correlation along its diagonals, for frames whose mean is 1
@@ -138,17 +149,31 @@ def g2_averages(sums: LagSums, mask: npt.NDArray[np.bool_] | None = None) -> dic
     return block_totals(sums, np.where(chosen, 0, -1)).g2()
 
 
-def pixel_g2(sums: LagSums) -> npt.NDArray[np.float32]:
-    """Return g2 = S / (L R) of every pixel (not g2 - 1), float32 of shape (L, ny, nx).
+def lit(sums: LagSums) -> npt.NDArray[np.bool_]:
+    """Return which pixels have the light for a g2 of their own, shape (ny, nx): the same ones at all lags.
 
-    A pixel without any intensity has no g2: it becomes NaN.
+    L and R of the shortest lag, means over nearly all frames, are above `LEAST_LIGHT` times that of the
+    image, which is 1.
     """
+    least = LEAST_LIGHT * sums.pairs[0]
+    return np.asarray((sums.left[0] > least) & (sums.right[0] > least))
+
+
+def pixel_g2(sums: LagSums) -> npt.NDArray[np.float32]:
+    """Return g2 = S / (L R) of every pixel (not g2 - 1), float32 of shape (L, ny, nx); NaN where not lit."""
     g2 = np.empty_like(sums.product)
-    with np.errstate(divide="ignore", invalid="ignore"):
-        for lag, pairs in enumerate(sums.pairs):
-            means = sums.left[lag].astype(np.float64) * sums.right[lag]
-            g2[lag] = pairs * sums.product[lag] / np.where(means > 0, means, np.nan)
+    for lag, values in enumerate(g2_of_lags(sums)):
+        g2[lag] = values
     return g2
+
+
+def g2_of_lags(sums: LagSums) -> Iterator[npt.NDArray[np.float32]]:
+    """Yield what `pixel_g2` returns, one lag after the other, (ny, nx) each."""
+    used = lit(sums)
+    for product, left, right, pairs in zip(sums.product, sums.left, sums.right, sums.pairs, strict=True):
+        counted = used & (left > 0) & (right > 0)
+        means = np.where(counted, left.astype(np.float64) * right, np.nan)
+        yield (pairs * product / means).astype(sums.product.dtype)
 
 
 def _averages(means: FloatArray, pairs: Integers) -> dict[str, FloatArray]:
@@ -162,10 +187,11 @@ def _averages(means: FloatArray, pairs: Integers) -> dict[str, FloatArray]:
 
 
 @njit(cache=True, parallel=True, error_model="numpy")
-def _add_pixels(product, left, right, block, totals):  # type: ignore[no-untyped-def]
+def _add_pixels(product, left, right, used, block, totals):  # type: ignore[no-untyped-def]
     """Add product, left, right, left * right, product / (left * right) and 1 to totals[lag, block].
 
-    Pixels of one block that follow each other are summed in registers first. One thread has all of a lag.
+    The last two only of pixels ``used``. Pixels of one block that follow each other are summed in registers
+    first. One thread has all of a lag.
     """
     for lag in prange(product.shape[0]):
         p = 0
@@ -179,7 +205,7 @@ def _add_pixels(product, left, right, block, totals):  # type: ignore[no-untyped
                     t1 += a
                     t2 += c
                     t3 += a * c
-                    if a * c > 0.0:
+                    if used[p] and a > 0.0 and c > 0.0:
                         t4 += s / (a * c)
                         t5 += 1.0
                 p += 1

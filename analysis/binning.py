@@ -32,14 +32,6 @@ def bin_frame(frame: npt.NDArray[np.generic], factor: int) -> Float32Array:
     return out
 
 
-def bin_block(frames: npt.NDArray[np.generic], factor: int) -> Float32Array:
-    """Bin each of n frames, shape (n, ny, nx), as `bin_frame` does, on all threads."""
-    n, ny, nx = frames.shape
-    out = np.empty((n, ny // factor, nx // factor), dtype=np.float32)
-    _bin_all(frames, factor, out)
-    return out
-
-
 def sum_block(frames: npt.NDArray[np.generic], factor: int) -> npt.NDArray[np.generic]:
     """Add up the counts of squares of ``factor`` x ``factor`` pixels, on all threads.
 
@@ -79,12 +71,6 @@ def _bin(frame, factor, out):  # type: ignore[no-untyped-def]
             part = sums[k::factor]
             for x in range(nx):
                 binned[x] += part[x] * scale
-
-
-@numba.njit(cache=True, parallel=True)
-def _bin_all(frames, factor, out):  # type: ignore[no-untyped-def]
-    for i in numba.prange(len(frames)):
-        _bin(frames[i], factor, out[i])
 
 
 @numba.njit(cache=True, parallel=True)

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 from scipy.optimize import least_squares
+from scipy.stats import norm, t
 
 from annealscope.analysis.values import FloatArray, InvalidData
 
@@ -12,7 +13,7 @@ LEAST_RATES = 3
 """Different dose rates: a law of two parameters goes through two points whatever they are."""
 
 CLEARLY_POSITIVE = 2.0
-"""Standard errors by which the rate at zero dose must differ from zero."""
+"""Standard errors by which the rate at zero dose must differ from zero, if the errors are known well."""
 
 NO_ZERO_DOSE = "a power of the dose rate has no zero dose: tau grows beyond all bounds there"
 
@@ -37,6 +38,17 @@ class Agreement:
         """
         return max(self.chi2 / self.dof, 1.0) if self.dof > 0 else 1.0
 
+    @property
+    def clear(self) -> float:
+        """Standard errors by which a number must differ from zero to be clearly something else.
+
+        `CLEARLY_POSITIVE` for errors of the times themselves. Errors that were taken from the scatter of a
+        few times are not known well: the quantile of Student's t distribution with the same probability.
+        """
+        if self.excess > 1.0:
+            return float(t.ppf(norm.cdf(CLEARLY_POSITIVE), self.dof))
+        return CLEARLY_POSITIVE
+
 
 @dataclass(frozen=True)
 class AdditiveRates:
@@ -52,7 +64,8 @@ class AdditiveRates:
     """Rate for each unit of dose rate."""
     sigma_b_nm2: float
     lower_bound_s: float
-    """tau_0 when its rate is 2 standard errors larger: what can be said even when it is hardly above zero."""
+    """tau_0 when its rate is `Agreement.clear` standard errors larger: what can be said even when it is
+    hardly above zero."""
     agreement: Agreement
     why: str = ""
     """Why there is no tau_0; empty when there is one."""
@@ -90,8 +103,8 @@ def additive_rates(
     Returns
     -------
     AdditiveRates
-        With NaN and a reason when fewer than 3 dose rates differ, or the rate at zero dose is not above 2
-        standard errors.
+        With NaN and a reason when fewer than 3 dose rates differ, or the rate at zero dose is not clearly
+        above zero, see `Agreement.clear`.
 
     Raises
     ------
@@ -107,9 +120,9 @@ def additive_rates(
     covariance = covariance * agreement.excess
     rate_0, sigma_0 = _sum(np.array([phi.max(), -phi.min()]) / np.ptp(phi), rates, covariance)
     b, sigma_b = _sum(np.array([-1.0, 1.0]) / np.ptp(phi), rates, covariance)
-    least = rate_0 + CLEARLY_POSITIVE * sigma_0
-    bound_s = 1.0 / least if least > 0.0 else np.inf
-    clear = rate_0 > CLEARLY_POSITIVE * sigma_0
+    error = agreement.clear * sigma_0
+    bound_s = 1.0 / (rate_0 + error) if rate_0 + error > 0.0 else np.inf
+    clear = rate_0 > error
     tau_0_s = 1.0 / rate_0 if clear else np.nan
     return AdditiveRates(
         tau_0_s=tau_0_s,
@@ -120,7 +133,7 @@ def additive_rates(
         sigma_b_nm2=sigma_b,
         lower_bound_s=bound_s,
         agreement=agreement,
-        why="" if clear else _not_clear(rate_0, sigma_0, bound_s),
+        why="" if clear else _not_clear(rate_0, sigma_0, bound_s, agreement.clear),
     )
 
 
@@ -203,14 +216,14 @@ def _sum(factors: FloatArray, values: FloatArray, covariance: FloatArray) -> tup
     return float(factors @ values), float(np.sqrt(factors @ covariance @ factors))
 
 
-def _not_clear(rate_0: float, sigma_0: float, bound_s: float) -> str:
+def _not_clear(rate_0: float, sigma_0: float, bound_s: float, errors: float) -> str:
     if not np.isfinite(bound_s):
         return (
-            f"the rate at zero dose comes out as {rate_0:.3g} 1/s, more than {CLEARLY_POSITIVE:g} standard "
+            f"the rate at zero dose comes out as {rate_0:.3g} 1/s, more than {errors:.2g} standard "
             "errors below zero: rates do not add up here"
         )
     return (
-        f"the rate at zero dose, {rate_0:.3g} 1/s, is not above {CLEARLY_POSITIVE:g} standard errors of "
+        f"the rate at zero dose, {rate_0:.3g} 1/s, is not above {errors:.2g} standard errors of "
         f"{sigma_0:.3g} 1/s: tau there is longer than {bound_s:.4g} s"
     )
 

@@ -76,7 +76,8 @@ class Band:
         if frame.shape != self._shape:
             raise InvalidData(f"frames must keep their shape: got {frame.shape}, expected {self._shape}")
         image = bin_frame(frame, self._bin)
-        image -= image[0, 0]  # so that a constant frame is exactly zero
+        with np.errstate(invalid="ignore"):  # counts may be infinite: such a frame is nowhere found
+            image -= image[0, 0]  # so that a constant frame is exactly zero
         mean = np.vdot(self._window, image) / self._window_sum
         full = scipy.fft.rfft2((image - np.float32(mean)) * self._window, workers=1)
         return np.asarray(full[self._rows, : self._columns] * self._filter, dtype=np.complex64)

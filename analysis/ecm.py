@@ -12,7 +12,7 @@ from annealscope.analysis.averages import part_totals
 from annealscope.analysis.drift import DriftTracker
 from annealscope.analysis.drift_band import Match
 from annealscope.analysis.ecm_fits import corrected_fit
-from annealscope.analysis.ecm_frames import FrameCorrector
+from annealscope.analysis.ecm_frames import FrameCorrector, LargestCount
 from annealscope.analysis.ecm_mask import PixelMask, shown
 from annealscope.analysis.ecm_preview import SoFar, ecm_preview
 from annealscope.analysis.ecm_results import Beginning, Record, ecm_results, image_blocks
@@ -84,6 +84,7 @@ class EcmAnalysis:
         self._waiting = 0
         self._mask = PixelMask(spec)
         self._corrector = FrameCorrector(spec)
+        self._largest = LargestCount()
         self._corrected = np.empty((BLOCK, *spec.valid_shape), dtype=np.float32)
         self._tracker, self._residual = _trackers(spec)
         self._correlator: MultiTau | ExactCorrelator = (
@@ -173,14 +174,23 @@ class EcmAnalysis:
         if usable(rows) < LEAST_FRAMES:
             raise InvalidData(
                 f"ECM needs at least {LEAST_FRAMES} usable frames: got {usable(rows)} of {len(rows)} "
-                f"({_losses(rows)}); record longer, or check beam, exposure, camera offset and drift"
+                f"({_losses(rows)}); {_advice(rows)}"
             )
         beginnings = [part for part in self._beginnings if part.n_rows < len(rows)]
         every = ceil(len(beginnings) / BEGINNINGS) or 1  # more than expected came
         beginnings = beginnings[every - 1 :: every]
         sums, mask = self._correlator.sums(), self._mask
         return ecm_results(
-            Record(self._spec, rows, sums, self._two_time, beginnings, mask.places, mask.footprint(rows))
+            Record(
+                spec=self._spec,
+                rows=rows,
+                sums=sums,
+                two_time=self._two_time,
+                beginnings=beginnings,
+                largest=self._largest,
+                bad_pixels=mask.places,
+                footprint=mask.footprint(rows),
+            )
         )
 
     def _take(self, block: FrameBlock, i: int) -> Displacement:
@@ -239,8 +249,10 @@ class EcmAnalysis:
         self._waiting = 0
         valid = rows["state"] == FrameState.VALID
         if valid.all():
+            self._largest.add(raw)
             self._correlate(frames, rows)
         elif valid.any():
+            self._largest.add(raw[valid])
             self._correlate(frames[valid], rows[valid])
         frames[~valid] = 0
         for _, _, run in block_runs(rows["slot"], rows["segment"], GROUP):
@@ -336,11 +348,15 @@ def _correlator(shape: tuple[int, int], slots: int) -> MultiTau:
 
 def _counts_are_equal(raw: npt.NDArray[Any], before: npt.NDArray[Any]) -> bool:
     """Whether two frames are one: shot noise never repeats, a picture without contrast or noise may."""
-    if not np.issubdtype(raw.dtype, np.integer) or not np.array_equal(raw[0], before[0]):
-        return False
-    return bool(raw.min() < raw.max() and np.array_equal(raw, before))
+    return bool(np.array_equal(raw[0], before[0]) and raw.min() < raw.max() and np.array_equal(raw, before))
 
 
 def _losses(rows: Rows) -> str:
     counts = {s.name.lower().replace("_", " "): np.count_nonzero(rows["state"] == s) for s in FrameState if s}
     return ", ".join(f"{count} {name}" for name, count in counts.items() if count) or "none masked"
+
+
+def _advice(rows: Rows) -> str:
+    if np.any(rows["state"] == FrameState.NOT_A_NUMBER):
+        return "leave out with --roi the edges that are not a number in some frames"
+    return "record longer, or check beam, exposure, camera offset and drift"

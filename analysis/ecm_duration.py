@@ -43,6 +43,10 @@ class Prefix:
         """Duration: the slots of all segments."""
         return self.time.n_slots * self.time.spacing_s
 
+    def seen_times(self, tau_s: float) -> float:
+        """Relaxation times of which something is seen; NaN when tau is not known."""
+        return self.time.seen_s(tau_s) / tau_s
+
 
 @dataclass(frozen=True)
 class _Course:
@@ -84,13 +88,15 @@ def duration_results(prefixes: Sequence[Prefix], fit: FitSpec) -> Results:
     T_s = np.array([prefix.T_s for prefix in prefixes])
     courses = {name: _course(prefixes, name) for name in DURATION_COLUMNS}
     believed = prefixes[-1].found["corrected"].fit
+    times = np.array([prefix.seen_times(believed.tau_s) for prefix in prefixes])
     for name in ("corrected", "ttcf"):
-        courses[name] = _where(courses[name], T_s >= LEAST_TIMES * believed.tau_s)
+        courses[name] = _where(courses[name], times >= LEAST_TIMES)
     results = {"duration/T_s": Result(T_s, "s")}
     for name, course in courses.items():
         results |= _columns(f"duration/{DURATION_COLUMNS[name]}", course)
     results |= _expected(prefixes, believed, fit)
-    return results | {"duration": Result(None, attrs=_attributes(T_s, courses["pixel"]))}
+    attrs = {"seen_times": float(times[-1]), **_attributes(T_s, courses["pixel"])}
+    return results | {"duration": Result(None, attrs=attrs)}
 
 
 def _course(prefixes: Sequence[Prefix], name: str) -> _Course:
@@ -141,7 +147,7 @@ def _expected(prefixes: Sequence[Prefix], believed: KwwFit, fit: FitSpec) -> Res
 
 def _plain_fit_of(prefix: Prefix, tau_s: float, beta: float, fit: FitSpec) -> tuple[float, float]:
     time, totals = prefix.time, prefix.totals
-    curve = finite_kww(totals.lag_slots, tau_s, beta, **time.layout)
+    curve = finite_kww(totals.lag_slots, tau_s, beta, width_slots=totals.width_slots, **time.layout)
     lag_s = totals.lag_slots * time.spacing_s
     fits = fit_each(lag_s, curve[np.newaxis], totals.pairs, spec=fit, duration_s=prefix.T_s)
     return float(np.exp(fits.parameters[0, 1])), float(fits.parameters[0, 2])

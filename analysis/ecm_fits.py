@@ -14,6 +14,7 @@ from annealscope.analysis.jackknife import LEAST_BLOCKS, left_out_error
 from annealscope.analysis.kww import BETA_STEPS, KwwFit, fit_each, fit_each_finite, fit_kww, fit_kww_finite
 from annealscope.analysis.kww_batch import CurveFits
 from annealscope.analysis.map_curves import ROUNDING
+from annealscope.analysis.multitau import LagSums
 from annealscope.analysis.precision import Model
 from annealscope.analysis.slots import Integers
 from annealscope.analysis.values import FloatArray, InvalidData, Result, Results
@@ -74,9 +75,7 @@ def corrected_fit(totals: BlockTotals, ratio: FloatArray, time: Timeline, spec: 
     if np.abs(ratio - 1).max() < ROUNDING:
         return _no_fit("finite", "half")
     lag_s = totals.lag_slots * time.spacing_s
-    return fit_kww_finite(
-        lag_s, ratio - 1, **finite_record(totals.pairs, time, spec), n_speckles=spec.n_speckles
-    )
+    return fit_kww_finite(lag_s, ratio - 1, **finite_record(totals, time, spec), n_speckles=spec.n_speckles)
 
 
 def fit_results(found: dict[str, Estimate]) -> Results:
@@ -94,7 +93,7 @@ def _corrected(
     if not _worth_leaving_out(fit, without):
         return _without_errors(fit, len(without))
     lag_s = totals.lag_slots * time.spacing_s
-    return _estimate(fit, fit_each_finite(lag_s, without - 1, **finite_record(totals.pairs, time, spec)))
+    return _estimate(fit, fit_each_finite(lag_s, without - 1, **finite_record(totals, time, spec)))
 
 
 def _plain(
@@ -103,6 +102,7 @@ def _plain(
     chosen = _plain_spec(spec.fit, name)
     lag_s, duration_s = totals.lag_slots * time.spacing_s, time.n_slots * time.spacing_s
     fit = _plain_fit(lag_s, g2 - 1, totals.pairs, chosen, duration_s, spec.n_speckles)
+    fit = _of_what_is_seen(fit, time)
     if not _worth_leaving_out(fit, without):
         return _without_errors(fit, len(without))
     return _estimate(fit, fit_each(lag_s, without - 1, totals.pairs, spec=chosen, duration_s=duration_s))
@@ -128,15 +128,24 @@ def _plain_fit(
     return replace(fit, flags=fit.flags | FitFlag.TOO_SLOW) if blind else fit
 
 
+def _of_what_is_seen(fit: KwwFit, time: Timeline) -> KwwFit:
+    """Increase the errors of a plain fit, which does not know of lost slots, by what these cost."""
+    factor = np.sqrt(time.n_slots * time.spacing_s / time.seen_s(fit.tau_s))
+    return replace(
+        fit, sigma_tau_s=float(factor * fit.sigma_tau_s), sigma_beta=float(factor * fit.sigma_beta)
+    )
+
+
 def _plain_spec(fit: FitSpec, name: str) -> FitSpec:
     """Return how a curve is fitted: static structure adds a constant to those divided by image means."""
     return fit if name in ("pixel", "ratio") else replace(fit, range="quarter", free_baseline=True)
 
 
-def finite_record(pairs: Integers, time: Timeline, spec: EcmSpec) -> dict[str, Any]:
+def finite_record(sums: BlockTotals | LagSums, time: Timeline, spec: EcmSpec) -> dict[str, Any]:
     """Return what a fit with the finite-duration model must know, see `fit_kww_finite`."""
     fit = replace(spec.fit, range="half", free_baseline=False)
-    return {"n_slots": time.n_slots, "pairs": pairs, "spec": fit, **time.layout}
+    of_lags = {"pairs": sums.pairs, "width_slots": sums.width_slots}
+    return {"n_slots": time.n_slots, "spec": fit, **of_lags, **time.layout}
 
 
 def _worth_leaving_out(fit: KwwFit, without: FloatArray) -> bool:

@@ -18,6 +18,9 @@ SATURATED_SHARE = 1e-3
 TRIP_MEMORY = 31
 """Frames whose median brightness tells what the beam should be."""
 
+CLIPPED_OVER = 1.1
+"""Times the mean intensity: a largest count below is that of a picture without contrast."""
+
 States = npt.NDArray[np.uint8]
 
 
@@ -64,6 +67,7 @@ class FrameCorrector:
         state[saturated_share(raw) > SATURATED_SHARE] = FrameState.SATURATED
         fresh = np.flatnonzero(known == FrameState.VALID)
         state[[i for i in fresh if self._tripped(mean_e[i])]] = FrameState.BEAM_TRIP
+        state[~np.isfinite(mean_e)] = FrameState.NOT_A_NUMBER
         state[known != FrameState.VALID] = known[known != FrameState.VALID]
         return mean_e, state
 
@@ -72,6 +76,45 @@ class FrameCorrector:
         if np.isfinite(mean_e):
             self._recent.append(mean_e)
         return not (mean_e > 0 and mean_e >= 0.5 * float(np.median(self._recent)))
+
+
+class LargestCount:
+    """The largest count of a record, and how many pixels show it: many where a camera is at its limit.
+
+    Limits below that of the type of number, as 16383 of a camera with 14 bits, are seen only by this.
+    """
+
+    def __init__(self) -> None:
+        self.value = -np.inf
+        self._showing = self._pixels = 0
+
+    @property
+    def share(self) -> float:
+        """Of all pixels of all frames; NaN without any."""
+        return self._showing / self._pixels if self._pixels else float("nan")
+
+    def add(self, frames: npt.NDArray[Any]) -> None:
+        """Take raw counts, shape (n, ny, nx)."""
+        largest = frames.reshape(len(frames), -1).max(axis=1)
+        value = float(largest.max())
+        if value > self.value:
+            self.value, self._showing = value, 0
+        self._showing += int(np.count_nonzero(frames[largest == self.value] == self.value))
+        self._pixels += frames.size
+
+    def attributes(self, mean_e: float, spec: EcmSpec) -> dict[str, Any]:
+        """Say whether so many pixels show it that counts above are missing.
+
+        Parameters
+        ----------
+        mean_e
+            Electrons per pixel.
+        spec
+            Offset and gain of the camera.
+        """
+        largest_e = (self.value - spec.offset_counts) / spec.gain_counts_per_e
+        clipped = self.share > SATURATED_SHARE and largest_e > CLIPPED_OVER * mean_e
+        return {"largest_count": self.value, "share_at_largest": self.share, "clipped": bool(clipped)}
 
 
 def saturated_share(raw: npt.NDArray[Any]) -> FloatArray:

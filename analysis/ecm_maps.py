@@ -215,7 +215,7 @@ def _patches(sums: LagSums, spec: EcmSpec, time: Timeline) -> Results:
         fit_maps_finite(
             sums.lag_slots * time.spacing_s,
             y,
-            **finite_record(sums.pairs, time, spec),
+            **finite_record(sums, time, spec),
             mask=varies(y),
         )
     )

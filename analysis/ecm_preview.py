@@ -91,7 +91,13 @@ def _fits(totals: BlockTotals, time: Timeline, spec: EcmSpec) -> Results:
     pixel, corrected = found["pixel"], found["corrected"]
     lag_s = totals.lag_slots * time.spacing_s
     decay = kww(lag_s, pixel.fit.tau_s, pixel.fit.beta)
-    finite = finite_kww(totals.lag_slots, corrected.fit.tau_s, corrected.fit.beta, **time.layout)
+    finite = finite_kww(
+        totals.lag_slots,
+        corrected.fit.tau_s,
+        corrected.fit.beta,
+        width_slots=totals.width_slots,
+        **time.layout,
+    )
     return fit_results({"pixel": pixel, "corrected": corrected}) | {
         "kww/pixel/curve": small(1 + pixel.fit.baseline + pixel.fit.amplitude * decay),
         "kww/corrected/curve": small(1 + corrected.fit.amplitude * finite),

@@ -11,6 +11,7 @@ from annealscope.analysis.averages import BlockTotals, block_totals
 from annealscope.analysis.ecm_age import age_results
 from annealscope.analysis.ecm_duration import Prefix, duration_results, fitted_prefix
 from annealscope.analysis.ecm_fits import estimates, fit_results
+from annealscope.analysis.ecm_frames import LargestCount
 from annealscope.analysis.ecm_maps import map_results
 from annealscope.analysis.ecm_mask import shown
 from annealscope.analysis.ecm_rows import STEADY_BEAM, FrameState, Rows, Timeline, beam_spread, timeline
@@ -21,7 +22,7 @@ from annealscope.analysis.multitau import LagSums
 from annealscope.analysis.slots import Integers
 from annealscope.analysis.twotime import TwoTime
 from annealscope.analysis.twotime_map import TwoTimeMap
-from annealscope.analysis.values import FloatArray, InvalidData, Result, Results
+from annealscope.analysis.values import InvalidData, Result, Results
 
 FWHM_IN_BLOCK = 3
 """Speckles across a block of the image: fewer would tie neighbouring blocks together."""
@@ -44,6 +45,7 @@ class Record:
     sums: LagSums
     two_time: TwoTime
     beginnings: list[Beginning]
+    largest: LargestCount
 
     bad_pixels: Integers
     """Row and column of each on the camera, shape (n, 2)."""
@@ -65,7 +67,7 @@ def ecm_results(record: Record) -> Results:
     _darken(record.sums, record.footprint)
     totals = block_totals(record.sums, labels)
     found = estimates(totals, time, spec)
-    results = _curves(record, time, totals.g2()) | fit_results(found)
+    results = _curves(record, time, totals) | fit_results(found)
     with suppress(InvalidData):  # shorter than a bin: no map of times
         results |= _two_time(record.two_time, labels, time, spec, found["ttcf"].fit)
     whole = Prefix(totals, time, found)
@@ -102,7 +104,8 @@ def _beginnings(record: Record) -> Iterator[Prefix]:
             yield fitted_prefix(part.totals, timeline(record.rows[: part.n_rows]), record.spec)
 
 
-def _curves(record: Record, time: Timeline, averages: dict[str, FloatArray]) -> Results:
+def _curves(record: Record, time: Timeline, totals: BlockTotals) -> Results:
+    averages = totals.g2()
     results = {f"g2/{name}": Result(averages[name]) for name in ESTIMATORS}
     results["g2/lag"] = Result(record.sums.lag_slots * time.spacing_s, "s")
     results["g2/pairs"] = Result(record.sums.pairs)
@@ -117,6 +120,7 @@ def _curves(record: Record, time: Timeline, averages: dict[str, FloatArray]) -> 
             "slots": time.n_slots,
             "segments": len(time.slots),
             "n_speckles": record.spec.n_speckles,
+            "unlit_fraction": totals.unlit_fraction,
         },
     )
     return results
@@ -168,8 +172,10 @@ def _frames(record: Record, contrast: float) -> Results:
     # Few speckles: the mean of a frame fluctuates with them.
     expected = np.nan_to_num(contrast) / spec.n_speckles
     beam = {"beam_spread": spread, "beam_unsteady": bool(spread**2 > STEADY_BEAM**2 + expected)}
+    mean_e = float(rows["mean_e"][rows["state"] == FrameState.VALID].mean())
+    attrs = {"frames": len(rows), **lost, **beam, **record.largest.attributes(mean_e, spec)}
     results = {
-        "frame_mean": Result(rows["mean_e"].copy(), "electrons/pixel", {"frames": len(rows), **lost, **beam}),
+        "frame_mean": Result(rows["mean_e"].copy(), "electrons/pixel", attrs),
         "frame_state": Result(
             rows["state"].copy(), attrs={"meaning": [state.name.lower() for state in FrameState]}
         ),

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from annealscope.analysis.kww_gaps import UsedSlots
 from annealscope.analysis.values import FloatArray, InvalidData
 
 Rows = npt.NDArray[Any]
@@ -39,6 +40,8 @@ class FrameState(IntEnum):
     """The beam was blanked."""
     REPEATED = 5
     """The pixels of the frame before it once more: the camera delivered them twice."""
+    NOT_A_NUMBER = 6
+    """A pixel of the valid area is NaN or infinite, as at the edges of frames that were shifted before."""
 
 
 LEAST_FRAMES = 32
@@ -99,6 +102,9 @@ class Timeline:
     t_first_s: FloatArray
     """When the first used frame of each segment began, s since the start of the record, shape (K,)."""
 
+    used: UsedSlots | None = None
+    """Which slots have a frame that is used; None: all."""
+
     @property
     def n_slots(self) -> int:
         """Slots of all segments together."""
@@ -128,7 +134,14 @@ class Timeline:
             "spacing_s": self.spacing_s,
             "segments": self.slots.tolist(),
             "segment_starts": self.starts.tolist(),
+            "used": self.used,
         }
+
+    def seen_s(self, tau_s: float) -> float:
+        """Duration without what gaps are longer than tau, see `UsedSlots.seen_slots`."""
+        if self.used is None or not np.isfinite(tau_s):
+            return self.n_slots * self.spacing_s
+        return self.used.seen_slots(tau_s / self.spacing_s) * self.spacing_s
 
     def t_s(self, segment: npt.ArrayLike, slot: npt.ArrayLike) -> FloatArray:
         """Time of slots in s since the start of the record."""
@@ -171,4 +184,13 @@ def timeline(rows: Rows) -> Timeline:
         slots=span_slots + 1,
         first_slot=used["slot"][first],
         t_first_s=used["t_start_s"][first] - rows["t_start_s"][0],
+        used=_used_slots(np.split(used["slot"], first[1:])),
     )
+
+
+def _used_slots(slots: list[npt.NDArray[np.int64]]) -> UsedSlots | None:
+    """Flag the slots of each segment; None when none is lost."""
+    if all(len(part) == np.ptp(part) + 1 for part in slots):
+        return None
+    flags = tuple(np.bincount(part - part[0]) > 0 for part in slots)
+    return UsedSlots(flags, tuple(int(part[0]) for part in slots))

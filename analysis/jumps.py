@@ -12,6 +12,9 @@ _OUTLIER = 5 * ROBUST_SIGMA
 _WINDOW = 10
 """Lags on either side that tell what the correlation is around a time: half a tau."""
 
+_LEAST_SEEN = 0.5
+"""Of a window: in one that the ends of a segment cut shorter, a dip is compared with little but itself."""
+
 
 def jump_times(two_time: TwoTimeMap, t_s: FloatArray, lag: int) -> FloatArray:
     """Find when the image changed at once, in the correlation c(t) = C(t, t + lag) - 1 at one short lag.
@@ -44,7 +47,8 @@ def jump_times(two_time: TwoTimeMap, t_s: FloatArray, lag: int) -> FloatArray:
         inside = np.flatnonzero((segment == number) & np.isfinite(c))
         if len(inside):  # none in a segment that is not longer than the lag
             around = _windows(c[inside], _WINDOW * lag)
-            dip[inside] = c[inside] - np.nanmedian(around, axis=1)
+            seen = np.isfinite(around).mean(axis=1) >= _LEAST_SEEN
+            dip[inside[seen]] = c[inside[seen]] - np.nanmedian(around[seen], axis=1)
             step[inside] = _steps(around, _WINDOW * lag)
     usual_step = np.median(step[np.isfinite(step)]) if np.isfinite(step).any() else 0.0
     runs = _outliers(-dip, lag) + _outliers(np.abs(step - usual_step), _WINDOW * lag)

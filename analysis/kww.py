@@ -18,6 +18,7 @@ from annealscope.analysis.fit_spec import (
 )
 from annealscope.analysis.kww_batch import CurveFits, Decays, fit_curves, fit_limits
 from annealscope.analysis.kww_finite import SlotRecord, finite_decays
+from annealscope.analysis.kww_gaps import UsedSlots
 from annealscope.analysis.kww_model import finite_kww, kww, mean_subtraction
 from annealscope.analysis.precision import Model, error_scale
 from annealscope.analysis.values import FloatArray, InvalidData
@@ -157,6 +158,8 @@ def fit_kww_finite(
     spec: FitSpec | None = None,
     segments: Sequence[int] | None = None,
     segment_starts: Sequence[int] | None = None,
+    used: UsedSlots | None = None,
+    width_slots: npt.ArrayLike | None = None,
     n_speckles: float | None = None,
 ) -> KwwFit:
     """Fit ``A [f(t) - B(t; tau, beta)]``, the expected `ratio` curve of a record of finite duration.
@@ -178,6 +181,9 @@ def fit_kww_finite(
         Resampling, weights, bounds. Lags beyond half the longest segment are dropped whatever the range.
     segments, segment_starts
         Slots per segment and, if known, their first slots on a common grid; see `mean_subtraction`.
+    used, width_slots
+        Which slots have a frame, None: all; and with lost slots, how many slots a sample of each lag is the
+        mean of, as in `LagSums`, shape (L,), None: 1.
     n_speckles
         Independent speckles averaged over, for the statistical errors.
 
@@ -189,11 +195,13 @@ def fit_kww_finite(
     Raises
     ------
     InvalidData
-        Wrong shapes, too few lags, lags off the slot grid, segments that do not add up, a free baseline.
+        Wrong shapes, too few lags, lags off the slot grid or without pairs, segments that do not add up, a
+        free baseline.
     """
     curves = _one_curve(lag_s, y)[np.newaxis]
-    record = SlotRecord(n_slots, spacing_s, [n_slots] if segments is None else segments, segment_starts)
-    return _kww_fit(_finite_fitter(lag_s, curves, pairs, spec, record), "finite", n_speckles)
+    parts = [n_slots] if segments is None else segments
+    record = SlotRecord(n_slots, spacing_s, parts, segment_starts, used)
+    return _kww_fit(_finite_fitter(lag_s, curves, pairs, spec, record, width_slots), "finite", n_speckles)
 
 
 def fit_each_finite(
@@ -206,6 +214,8 @@ def fit_each_finite(
     spec: FitSpec | None = None,
     segments: Sequence[int] | None = None,
     segment_starts: Sequence[int] | None = None,
+    used: UsedSlots | None = None,
+    width_slots: npt.ArrayLike | None = None,
 ) -> CurveFits:
     """Fit many curves of one record like `fit_kww_finite`, without the statistical errors of each.
 
@@ -213,16 +223,18 @@ def fit_each_finite(
     ----------
     y
         g2 - 1 of the `ratio` estimator, one curve a row, shape (n, L), float32 or float64.
-    lag_s, n_slots, spacing_s, pairs, spec, segments, segment_starts
+    lag_s, n_slots, spacing_s, pairs, spec, segments, segment_starts, used, width_slots
         See `fit_kww_finite`.
 
     Raises
     ------
     InvalidData
-        Wrong shapes, too few lags, lags off the slot grid, segments that do not add up, a free baseline.
+        Wrong shapes, too few lags, lags off the slot grid or without pairs, segments that do not add up, a
+        free baseline.
     """
-    record = SlotRecord(n_slots, spacing_s, [n_slots] if segments is None else segments, segment_starts)
-    return _finite_fitter(lag_s, _curves(lag_s, y), pairs, spec, record)()
+    parts = [n_slots] if segments is None else segments
+    record = SlotRecord(n_slots, spacing_s, parts, segment_starts, used)
+    return _finite_fitter(lag_s, _curves(lag_s, y), pairs, spec, record, width_slots)()
 
 
 @dataclass(frozen=True)
@@ -234,6 +246,7 @@ class _Fitter:
     spec: FitSpec
     limits: FloatArray
     decays: Decays | None = None
+    record: SlotRecord | None = None
 
     def __call__(self, beta_bounds: tuple[float, float] | None = None) -> CurveFits:
         limits = self.limits if beta_bounds is None else np.array([*self.limits[:2], *beta_bounds])
@@ -263,6 +276,7 @@ def _finite_fitter(
     pairs: npt.ArrayLike | None,
     spec: FitSpec | None,
     record: SlotRecord,
+    width_slots: npt.ArrayLike | None,
 ) -> _Fitter:
     spec = FitSpec.default() if spec is None else spec
     if spec.free_baseline:
@@ -273,7 +287,8 @@ def _finite_fitter(
     lag = np.asarray(lag_s, dtype=np.float64)
     points = resampling(lag, pairs, spec, max(record.segments) * record.spacing_s)
     limits = fit_limits(spec, record.spacing_s, record.duration_s)
-    return _Fitter(points, points(curves.T), spec, limits, finite_decays(points, lag, record))
+    decays = finite_decays(points, lag, record, width_slots)
+    return _Fitter(points, points(curves.T), spec, limits, decays, record)
 
 
 def _one_curve(lag_s: npt.ArrayLike, y: npt.ArrayLike) -> FloatArray:
@@ -300,6 +315,8 @@ def _kww_fit(fitter: _Fitter, model: Model, n_speckles: float | None) -> KwwFit:
     parameters, errors = fits.parameters[0], fits.errors[0]
     amplitude, tau_s = np.exp(parameters[:2])
     spacing_s, duration_s, _, _ = fitter.limits
+    if fitter.record is not None:
+        duration_s = fitter.record.seen_s(tau_s)
     sigma_ln_tau, sigma_beta = error_scale(
         n_speckles or np.nan, duration_s, tau_s, model=model, spacing_s=spacing_s
     )

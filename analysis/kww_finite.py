@@ -9,6 +9,7 @@ from scipy.linalg import block_diag
 
 from annealscope.analysis.fit_spec import Resampling
 from annealscope.analysis.kww_batch import Decays
+from annealscope.analysis.kww_gaps import UsedSlots, check_used
 from annealscope.analysis.kww_model import longest_lag, mean_of_products
 from annealscope.analysis.values import FloatArray, InvalidData
 
@@ -30,6 +31,8 @@ class SlotRecord:
     spacing_s: float
     segments: Sequence[int]
     segment_starts: Sequence[int] | None
+    used: UsedSlots | None = None
+    """Which slots have a frame; None: all."""
 
     def __post_init__(self) -> None:
         counts = list(self.segments)
@@ -39,11 +42,19 @@ class SlotRecord:
                 f"{self.n_slots} slots, segments {counts}, spacing {self.spacing_s} s; take all from one "
                 "record"
             )
+        if self.used is not None:
+            check_used(self.used, counts)
 
     @property
     def duration_s(self) -> float:
         """Duration of all segments together."""
         return self.n_slots * self.spacing_s
+
+    def seen_s(self, tau_s: float) -> float:
+        """Part of the duration of which something is seen, see `UsedSlots.seen_slots`."""
+        if self.used is None or not np.isfinite(tau_s):
+            return self.duration_s
+        return self.used.seen_slots(tau_s / self.spacing_s) * self.spacing_s
 
     def slots(self, lag_s: FloatArray) -> npt.NDArray[np.int64]:
         """Lags in slots."""
@@ -56,7 +67,9 @@ class SlotRecord:
         return slots
 
 
-def finite_decays(points: Resampling, lag_s: FloatArray, record: SlotRecord) -> Decays:
+def finite_decays(
+    points: Resampling, lag_s: FloatArray, record: SlotRecord, width_slots: npt.ArrayLike | None = None
+) -> Decays:
     """Return the resampled f - B_N as a sum of decays at few times, within 1e-6 for beta up to 2.5.
 
     A decay is smooth in the logarithm of time. So it is known everywhere from its values at some times in
@@ -70,11 +83,30 @@ def finite_decays(points: Resampling, lag_s: FloatArray, record: SlotRecord) -> 
         All lags of the data in s, shape (L,).
     record
         The slots; lags must be whole multiples of their spacing.
+    width_slots
+        Slots that a sample of each lag is the mean of, shape (L,); None: 1. For records with lost slots.
+
+    Raises
+    ------
+    InvalidData
+        A lag is off the slot grid, or has no pair of slots with a frame.
     """
     slots = record.slots(lag_s[points.kept])
+    width = None if width_slots is None else np.asarray(width_slots)[points.kept]
     t_slots, basis = _interpolation(longest_lag(record.segments, record.segment_starts))
-    seen = basis[slots] - mean_of_products(slots, basis, record.segments, record.segment_starts)
+    taken = mean_of_products(slots, basis, record.segments, record.segment_starts, record.used, width)
+    _check_pairs(slots, taken)
+    seen = basis[slots] - taken
     return Decays(np.maximum(t_slots, _ALMOST_0) * record.spacing_s, np.asarray(points.matrix @ seen))
+
+
+def _check_pairs(slots: npt.NDArray[np.int64], taken: FloatArray) -> None:
+    unknown = slots[np.isnan(taken[:, 0])]
+    if unknown.size:
+        raise InvalidData(
+            f"lags: no pair of frames is {unknown[0]} slots apart, {unknown.size} of {slots.size} lags to be "
+            "fitted have no pair; pass the pairs and the width of the samples of each lag with the curve"
+        )
 
 
 def _interpolation(n_slots: int) -> tuple[FloatArray, FloatArray]:

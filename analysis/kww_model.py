@@ -5,6 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 
+from annealscope.analysis.kww_gaps import UsedSlots, check_used, mean_of_used_products
 from annealscope.analysis.values import FloatArray, InvalidData
 
 
@@ -33,6 +34,8 @@ def mean_subtraction(
     spacing_s: float,
     segments: Sequence[int],
     segment_starts: Sequence[int] | None = None,
+    used: UsedSlots | None = None,
+    width_slots: npt.ArrayLike | None = None,
 ) -> FloatArray:
     """Part of the decay that dividing by the means of the same finite record takes away.
 
@@ -53,13 +56,18 @@ def mean_subtraction(
     segment_starts
         First slot of each segment on one common grid. Without it the segments count as independent of each
         other (gaps much longer than tau).
+    used
+        Which slots have a frame; None: all.
+    width_slots
+        Slots that a sample of each lag is the mean of, as in `LagSums`, shape (L,); None: 1. Only looked at
+        when slots are lost.
 
     Returns
     -------
-    B(k), shape (L,); NaN where no segment is longer than the lag.
+    B(k), shape (L,); NaN where there is no pair.
     """
     decay = kww(np.arange(longest_lag(segments, segment_starts)) * spacing_s, tau_s, beta)
-    return mean_of_products(lag_slots, decay, segments, segment_starts)
+    return mean_of_products(lag_slots, decay, segments, segment_starts, used, width_slots)
 
 
 def longest_lag(segments: Sequence[int], segment_starts: Sequence[int] | None = None) -> int:
@@ -73,6 +81,8 @@ def mean_of_products(
     decay: FloatArray,
     segments: Sequence[int],
     segment_starts: Sequence[int] | None = None,
+    used: UsedSlots | None = None,
+    width_slots: npt.ArrayLike | None = None,
 ) -> FloatArray:
     """Return the part of any decay that dividing by the means takes away, see `mean_subtraction`.
 
@@ -82,15 +92,20 @@ def mean_of_products(
         Lags k in slots, integers, shape (L,).
     decay
         Its values at 0, 1, ... slots, `longest_lag` of them, along the first axis; may have more axes.
-    segments, segment_starts
+    segments, segment_starts, used, width_slots
         See `mean_subtraction`.
 
     Returns
     -------
-    B(k), shape (L, ...); NaN where no segment is longer than the lag.
+    B(k), shape (L, ...); NaN where there is no pair.
     """
     k = np.asarray(lag_slots, dtype=np.int64)
-    starts, area = _starts(segments, segment_starts), _double_sum(decay)
+    starts = _starts(segments, segment_starts)
+    if used is not None:
+        check_used(used, segments)
+        width = np.ones_like(k) if width_slots is None else np.asarray(width_slots, dtype=np.int64)
+        return mean_of_used_products(k, width, decay, used, segment_starts)
+    area = _double_sum(decay)
     total, pairs = np.zeros(k.shape + decay.shape[1:]), np.zeros(k.shape)
     for a in range(len(starts)):
         left = np.maximum(int(segments[a]) - k, 0)
@@ -110,14 +125,23 @@ def finite_kww(
     spacing_s: float,
     segments: Sequence[int],
     segment_starts: Sequence[int] | None = None,
+    used: UsedSlots | None = None,
+    width_slots: npt.ArrayLike | None = None,
 ) -> FloatArray:
     """Return the expected g2 - 1 of the `ratio` estimator for unit amplitude: ``f(k) - B(k)``.
 
-    Parameters are those of `mean_subtraction`; O(slots) per call.
+    Parameters are those of `mean_subtraction`; O(slots) per call, with lost slots O(slots ln slots) per lag.
     """
     decay = kww(np.asarray(lag_slots) * spacing_s, tau_s, beta)
     return decay - mean_subtraction(
-        lag_slots, tau_s, beta, spacing_s=spacing_s, segments=segments, segment_starts=segment_starts
+        lag_slots,
+        tau_s,
+        beta,
+        spacing_s=spacing_s,
+        segments=segments,
+        segment_starts=segment_starts,
+        used=used,
+        width_slots=width_slots,
     )
 
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from annealscope.analysis.averages import pixel_g2
+from annealscope.analysis.averages import g2_of_lags
 from annealscope.analysis.binning import bin_frame
 from annealscope.analysis.multitau import LagSums
 from annealscope.analysis.slots import Integers
@@ -26,7 +26,7 @@ class MapCurves:
     """Number of pairs behind each lag, shape (L,)."""
 
     y: npt.NDArray[np.float32]
-    """g2 - 1, shape (L, ny, nx); NaN where a pixel had no intensity."""
+    """g2 - 1, shape (L, ny, nx); NaN where a pixel is not lit, see `averages.lit`."""
 
     @property
     def contrast(self) -> npt.NDArray[np.bool_]:
@@ -53,13 +53,6 @@ def map_curves(sums: LagSums, bin_px: int) -> MapCurves:
     """
     n_lags, ny, nx = sums.product.shape
     y = np.empty((n_lags, ny // bin_px, nx // bin_px), dtype=np.float32)
-    for lag in range(n_lags):
-        g2 = pixel_g2(_one_lag(sums, lag))[0]
+    for lag, g2 in enumerate(g2_of_lags(sums)):
         y[lag] = bin_frame(g2 - np.float32(1), bin_px)
     return MapCurves(sums.lag_slots, sums.pairs, y)
-
-
-def _one_lag(sums: LagSums, lag: int) -> LagSums:
-    at = slice(lag, lag + 1)
-    axes = sums.lag_slots[at], sums.pairs[at], sums.width_slots[at]
-    return LagSums(*axes, sums.product[at], sums.left[at], sums.right[at])

@@ -9,6 +9,7 @@ import numpy.typing as npt
 from annealscope.analysis.fit_spec import FitFlag, FitSpec
 from annealscope.analysis.kww import fit_each, fit_each_finite
 from annealscope.analysis.kww_batch import CurveFits
+from annealscope.analysis.kww_gaps import UsedSlots
 from annealscope.analysis.values import FloatArray, InvalidData
 
 _PIXELS_AT_ONCE = 1 << 16
@@ -77,6 +78,8 @@ def fit_maps_finite(
     spec: FitSpec | None = None,
     segments: Sequence[int] | None = None,
     segment_starts: Sequence[int] | None = None,
+    used: UsedSlots | None = None,
+    width_slots: npt.ArrayLike | None = None,
     mask: npt.NDArray[np.bool_] | None = None,
 ) -> KwwMaps:
     """Fit the finite-duration model ``A [f - B_N]`` to every pixel (docs/methods/kww.md).
@@ -87,7 +90,7 @@ def fit_maps_finite(
         g2 - 1 of every pixel, shape (L, ny, nx), float32 or float64.
     mask
         True where a pixel is valid, shape (ny, nx), bool; None: everywhere.
-    lag_s, n_slots, spacing_s, pairs, spec, segments, segment_starts
+    lag_s, n_slots, spacing_s, pairs, spec, segments, segment_starts, used, width_slots
         See `fit_kww_finite`.
 
     Returns
@@ -111,6 +114,8 @@ def fit_maps_finite(
             spec=spec,
             segments=segments,
             segment_starts=segment_starts,
+            used=used,
+            width_slots=width_slots,
         )
 
     return _maps(lag_s, y, mask, fit)

@@ -3,6 +3,7 @@
 import numpy as np
 import numpy.typing as npt
 
+from annealscope.analysis.averages import lit
 from annealscope.analysis.geometry import FWHM_TIMES_APERTURE
 from annealscope.analysis.multitau import LagSums
 from annealscope.analysis.values import FloatArray
@@ -36,15 +37,14 @@ def patch_g2(sums: LagSums, side_px: int) -> FloatArray:
 
     Returns
     -------
-    float64, shape (L, ny // side_px, nx // side_px); NaN where there was no intensity.
+    float64, shape (L, ny // side_px, nx // side_px); NaN where no pixel was lit.
     """
-    g2 = []
+    g2, used = [], lit(sums)
     for lag, pairs in enumerate(sums.pairs):
-        means = sums.left[lag].astype(np.float64) * sums.right[lag]
+        means = used * sums.left[lag].astype(np.float64) * sums.right[lag]
         left_right = _patch_sums(means, side_px)
-        g2.append(
-            pairs * _patch_sums(sums.product[lag], side_px) / np.where(left_right > 0, left_right, np.nan)
-        )
+        product = _patch_sums(used * sums.product[lag], side_px)
+        g2.append(pairs * product / np.where(left_right > 0, left_right, np.nan))
     return np.array(g2)
 
 

@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from annealscope.analysis.age import AGES, STEADY_SLOPE, aging, one_time, verdict
+from annealscope.analysis.age import AGES, STEADY_SLOPE, aging, verdict
 from annealscope.analysis.ecm_age import age_results
 from annealscope.analysis.ecm_rows import Timeline
 from annealscope.analysis.fit_spec import FitFlag
@@ -130,6 +130,29 @@ def test_ages_run_through_a_gap():
     assert found.slope == pytest.approx(0.6, rel=0.05)
 
 
+def test_an_age_of_a_few_frames_is_not_known_and_moves_no_slope():
+    """Four bins after a long gap: lags up to 0.15 tau, at which the map is far off here."""
+    segment = (np.arange(BINS) >= BINS - 4).astype(np.int64)
+    t_s = T_S + np.where(segment == 1, DURATION_S, 0.0)
+    two_time = exact_map(0.0, segment, t_s)
+    off = np.outer(segment, segment).astype(bool)
+    two_time.value[off] += 0.5 * CONTRAST
+    found = aging(two_time, [two_time] * CURVES, t_s=t_s, spacing_s=SPACING_S, fit=fit_of())
+    assert np.isnan([found.tau_s[-1], found.sigma_s[-1], found.reach_s[-1]]).all()
+    assert np.count_nonzero(np.isfinite(found.sigma_s)) >= 3
+    assert found.slope == pytest.approx(0.0, abs=0.02)
+
+
+def test_an_age_whose_fit_fails_without_a_block_is_not_known():
+    broken = exact_map()
+    broken.value[:60, :60] = np.nan
+    maps = [exact_map()] * (CURVES - 1) + [broken]
+    found = aging(exact_map(), maps, t_s=T_S, spacing_s=SPACING_S, fit=fit_of())
+    assert np.isnan(found.tau_s[0])
+    assert np.isfinite(found.sigma_s[1:]).all()
+    assert np.isfinite(found.sigma_slope)
+
+
 def test_an_unusable_fit_leaves_everything_open():
     def never():
         raise AssertionError("left-out maps cost time")
@@ -143,19 +166,20 @@ def test_an_unusable_fit_leaves_everything_open():
         assert np.isfinite(found.t_age_s).all()
 
 
+def test_a_clock_that_was_set_back_leaves_everything_open():
+    segment = np.repeat([0, 1], BINS // 2)
+    t_s = T_S - np.where(segment == 1, 0.8 * DURATION_S, 0.0)
+    found = aging(exact_map(0.0, segment), [], t_s=t_s, spacing_s=SPACING_S, fit=fit_of())
+    assert found.verdict == "undetermined"
+    assert np.isnan([*found.tau_s, found.slope]).all()
+    assert (np.diff(found.t_age_s) > 0).all()
+
+
 def test_refuses_few_ages_and_times_that_do_not_fit():
     with pytest.raises(InvalidData, match="got 2 ages"):
         aging(exact_map(), [], t_s=T_S, spacing_s=SPACING_S, fit=fit_of(), ages=2)
     with pytest.raises(InvalidData, match=r"times \(209,\) for \(210,\) bins"):
         aging(exact_map(), [], t_s=T_S[1:], spacing_s=SPACING_S, fit=fit_of())
-
-
-def test_one_time_is_the_mean_along_the_diagonals():
-    value = np.array([[9, 1, 5, 8], [1, 9, np.nan, 4], [5, np.nan, 9, 3], [8, 4, 3, 9.0]])
-    curve = one_time(TwoTimeMap(np.arange(4) * 3 + 1.0, np.zeros(4, np.int64), value, 3))
-    np.testing.assert_array_equal(curve.lag_slots, [3, 6, 9])
-    np.testing.assert_array_equal(curve.g2, [2.0, 4.5, 8.0])
-    np.testing.assert_array_equal(curve.pairs, [2, 2, 1])
 
 
 def noisy_map(seed=1):
@@ -198,6 +222,15 @@ def test_a_segment_that_is_not_longer_than_the_lag_has_no_jumps():
     two_time = exact_map(segment=(np.arange(BINS) >= 2).astype(np.int64))
     for lag in (1, 2, 3):
         assert not len(jump_times(two_time, T_S, lag))
+
+
+@pytest.mark.parametrize("bins", [4, 5, 6, 10, 12])
+def test_short_segments_of_white_noise_have_no_jumps(bins):
+    n = 600 // bins * bins
+    value = 1.1 + 1e-3 * np.random.Generator(np.random.Philox(bins)).standard_normal((n, n))
+    segment = np.arange(n) // bins
+    value[segment[:, None] != segment] = np.nan
+    assert not len(jump_times(TwoTimeMap(np.arange(n) * 1.0, segment, value, 1), np.arange(n) * 1.0, 1))
 
 
 def test_results_have_their_names_and_times_of_the_record():

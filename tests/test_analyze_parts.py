@@ -18,6 +18,7 @@ from annealscope.controller.cli.analyze import analyze_record
 from annealscope.controller.cli.analyze_options import AnalyzeOptions
 from annealscope.controller.cli.analyze_progress import FrameProgress
 from annealscope.controller.errors import RunError
+from annealscope.controller.offline import sources
 from annealscope.controller.offline.analyze import compute
 from annealscope.controller.offline.selection import Selection, Span
 from annealscope.controller.offline.sources import StackScale, hold_source, stack_source
@@ -113,6 +114,17 @@ MISFIT = (
 def test_a_part_that_is_not_there_or_too_small_is_refused(selection, movie, tmp_path):
     with pytest.raises(InvalidData, match=MISFIT):
         results_of(tmp_path, movie, selection)
+
+
+def test_speckles_are_measured_alike_however_few_frames_are_read_at_once(movie, tmp_path, monkeypatch):
+    scale = replace(SCALE, aperture_per_nm=None)
+    found = []
+    np.save(tmp_path / "movie.npy", movie)
+    for block_bytes in (sources.BLOCK_BYTES, movie[0].nbytes, 5 * movie[0].nbytes):
+        monkeypatch.setattr(sources, "BLOCK_BYTES", block_bytes)
+        with stack_source(str(tmp_path / "movie.npy"), scale, Selection(exclude=(Span(1, 3),))) as source:
+            found.append(source.given["input"].attrs["aperture_per_nm"])
+    assert found[1:] == found[:1] * 2
 
 
 def test_speckles_are_measured_on_frames_that_follow_each_other(movie, tmp_path):

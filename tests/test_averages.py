@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from speckle_movie import speckle_count, speckle_movie
 
-from annealscope.analysis.averages import g2_averages, pixel_g2
+from annealscope.analysis.averages import block_totals, g2_averages, pixel_g2
 from annealscope.analysis.multitau import MultiTau
 from annealscope.analysis.twotime import TwoTime
 from annealscope.analysis.values import InvalidData
@@ -83,6 +83,19 @@ def test_a_dead_pixel_has_no_g2_and_can_be_masked(frames):
     # overlooked, it does not count where each pixel is divided by its own means
     for name in ("pixel", "ratio"):
         np.testing.assert_allclose(g2_averages(sums)[name], g2_averages(sums, alive)[name], rtol=1e-12)
+
+
+def test_pixels_that_show_only_noise_count_in_no_pixel_average(frames):
+    """A dark corner: the noise about the offset, of either sign, is divided by almost nothing."""
+    noise = np.random.Generator(np.random.Philox(6)).normal(0, 0.1, (60, 3, 3))
+    frames[:, :3, :3] = noise
+    sums = correlated(frames, channels=8, levels=2)
+    lit = np.ones(frames.shape[1:], dtype=bool)
+    lit[:3, :3] = False
+    np.testing.assert_array_equal(np.isnan(pixel_g2(sums)), np.broadcast_to(~lit, sums.product.shape))
+    seen, expected = (g2_averages(sums, mask)["pixel"] for mask in (None, lit))
+    np.testing.assert_allclose(seen, expected, rtol=1e-12)
+    assert block_totals(sums, np.zeros_like(lit, dtype=int)).unlit_fraction == pytest.approx(9 / 63)
 
 
 def test_refuses_a_mask_of_another_shape_or_of_nothing(frames):

@@ -110,9 +110,22 @@ def test_a_rate_that_is_hardly_above_zero_gives_a_bound_only():
     assert f"longer than {found.lower_bound_s:.4g} s" in found.why
 
 
+def test_a_scatter_known_from_three_times_is_known_badly():
+    """Nothing relaxes without the beam; places differ by four times the error of a record."""
+    random = np.random.Generator(np.random.Philox(7))
+    tau_s = 1.0 / (B_NM2 * PHI[1:]) * np.exp(0.12 * random.standard_normal((300, 3)))
+    found = [additive_rates(PHI[1:], times, 0.03 * times) for times in tau_s]
+    assert np.mean([np.isfinite(law.tau_0_s) for law in found]) < 0.09
+    one = next(law for law in found if law.agreement.excess > 1)
+    assert one.agreement.clear == pytest.approx(13.97, abs=0.01)
+    largest_per_s = one.rate_0_per_s + 13.97 * one.sigma_rate_0_per_s
+    assert one.lower_bound_s == pytest.approx(1.0 / largest_per_s, rel=1e-3)
+
+
 def test_a_rate_below_zero_is_no_law():
-    tau_s = 500.0 * (PHI / 4.4e5) ** -1.2
-    found = additive_rates(PHI, tau_s, 0.03 * tau_s)
+    phi = np.geomspace(PHI[0], PHI[-1], 8)
+    tau_s = 500.0 * (phi / 4.4e5) ** -1.2
+    found = additive_rates(phi, tau_s, 0.03 * tau_s)
     assert np.isnan(found.tau_0_s)
     assert found.lower_bound_s == np.inf
     assert "rates do not add up" in found.why

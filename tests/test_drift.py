@@ -106,6 +106,14 @@ def test_unrelated_frames_are_not_found(side: int) -> None:
         assert not any(tracker.locate(frame, slot).found for slot, frame in enumerate(others, start=1))
 
 
+def test_infinite_counts_are_not_found_and_warn_of_nothing() -> None:
+    movie = speckle_movie(3, (64, 64), tau_frames=3000, beta=1.0, electrons=60, seed=9).astype(np.float32)
+    movie[1] = np.inf
+    tracker = DriftTracker((64, 64), **OPTICS)
+    found = [tracker.locate(frame, slot, 0) for slot, frame in enumerate(movie)]
+    assert [match.found for match in found[1:]] == [False, True]
+
+
 def test_a_worthless_first_frame_is_replaced() -> None:
     movie = speckle_movie(80, (64, 64), **FROZEN, seed=12)
     tracker = DriftTracker((64, 64), **OPTICS)

@@ -38,6 +38,16 @@ def test_a_patch_without_intensity_has_no_curve():
     assert np.isfinite(g2[:, 0, 1]).all()
 
 
+def test_pixels_without_light_are_no_part_of_a_patch():
+    sums = sums_of((4, 8))
+    sums.product[:, 0, 4:] = 0.2 * sums.pairs[:, None]  # noise, about which nothing relaxes
+    for part in (sums.left, sums.right):
+        part[:, 0, 4:] = 0.05 * sums.pairs[:, None]
+    lit = np.zeros((4, 8), dtype=bool)
+    lit[1:, 4:] = True
+    np.testing.assert_allclose(patch_g2(sums, 4)[:, 0, 1], g2_averages(sums, lit)["ratio"], rtol=1e-6)
+
+
 @pytest.mark.parametrize(
     ("shape", "speckle_px", "side_px"), [((96, 96), 4.0, 16), ((30, 12), 4.0, 12), ((96, 96), 0.1, 1)]
 )

@@ -154,9 +154,11 @@ def test_blanked_frames_count_as_lost(movie: np.ndarray, drift: bool) -> None:
         np.testing.assert_array_equal(measured[50:60], np.tile(measured[49], (10, 1)))
 
 
-def test_frames_that_the_camera_repeats_count_as_lost(movie: np.ndarray) -> None:
+@pytest.mark.parametrize("dtype", [np.uint16, np.float32])
+def test_frames_that_the_camera_repeats_count_as_lost(movie: np.ndarray, dtype: type) -> None:
     """The pixels of frame n - 1 in frame n would say that nothing changes in one period."""
     repeated = [7, 32, 33, 150]
+    movie = movie.astype(dtype)
     frames = movie.copy()
     for n in repeated:
         frames[n] = frames[n - 1]

@@ -7,7 +7,7 @@ import pytest
 from truth import Truth, movie
 from truth_runs import blocks_of
 
-from annealscope.analysis.age import Aging, aging, one_time
+from annealscope.analysis.age import Aging, aging
 from annealscope.analysis.fit_spec import FitSpec
 from annealscope.analysis.kww import fit_kww
 from annealscope.analysis.twotime import TwoTime
@@ -23,11 +23,11 @@ def aged(truth: Truth, *key: int, bin_slots: int = 2) -> Aging:
     two = TwoTime(frames.shape[1:], bin_frames=bin_slots)
     two.update(frames, slots, 0 * slots)
     two_time = two.result()
-    curve = one_time(two_time)
+    lags = np.arange(1, len(two_time.value))
     fit = fit_kww(
-        curve.lag_slots * truth.period_s,
-        curve.g2 - 1,
-        curve.pairs,
+        lags * bin_slots * truth.period_s,
+        [two_time.value.diagonal(lag).mean() - 1 for lag in lags],
+        lags[::-1],
         spec=FitSpec.with_baseline(),
         duration_s=truth.duration_s,
     )

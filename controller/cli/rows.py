@@ -4,6 +4,8 @@ import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+import numpy as np
+
 from annealscope.analysis.ecm_duration import LEAST_TIMES
 from annealscope.analysis.ecm_rows import FrameState
 from annealscope.analysis.fit_spec import FitFlag
@@ -157,8 +159,7 @@ def _relaxation_row(title: str, results: Results, note: str) -> RelaxationRow:
 
 def _of_length(results: Results) -> Iterator[str]:
     """Say when the record is shorter than what even the corrected fit is tested for."""
-    whole, fit = results["g2"].attrs, results["kww/corrected"].attrs
-    times = whole["slots"] * whole["slot_spacing_s"] / fit["tau_s"]
+    times, fit = results["duration"].attrs["seen_times"], results["kww/corrected"].attrs
     if times < LEAST_TIMES and not FitFlag(fit["flags"]) & FitFlag.TOO_SLOW:
         yield f"the record is only {times:.1f} tau long, below {LEAST_TIMES:g} tau it may read short"
 
@@ -170,6 +171,11 @@ def _of_frames(results: Results) -> Iterator[str]:
     if any(lost.values()):
         kinds = ", ".join(f"{count} {name.replace('_', ' ')}" for name, count in lost.items() if count)
         yield f"{sum(lost.values())} of {seen['frames']} frames not used: {kinds}"
+    if lost["not_a_number"]:
+        yield "pixels that are not a number cost whole frames: if these are edges, leave them out by --roi"
+    if seen["clipped"]:
+        share, count = percent(seen["share_at_largest"]), seen["largest_count"]
+        yield f"{share} of the pixels show the largest count, {count:g}: is the camera saturated?"
     if seen["beam_unsteady"]:
         spread = percent(seen["beam_spread"])
         yield f"the frame means waver by {spread}, by an unsteady beam or a wrong offset: see frame_mean"
@@ -179,7 +185,9 @@ def _of_age(results: Results) -> Iterator[str]:
     """Say whether tau changes during the record, and whether the image jumped."""
     if "age" not in results:  # shorter than a bin of the two-time map
         return
-    age = results["age"].attrs
+    age, t_s = results["age"].attrs, results["ttcf/t"].values
+    if t_s is not None and (np.diff(t_s) <= 0).any():
+        yield "time stamps go back between segments, so no age is known: was a clock set?"
     if age["verdict"] in ("aging", "speeding_up"):
         change = pm(age["slope"], age["sigma_slope"])
         yield f"tau changes during the record, ln tau by {change}: see age"

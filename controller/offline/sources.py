@@ -27,6 +27,8 @@ BLOCK_BYTES = 2**28
 """At most so much is read at once, or one frame."""
 
 FRAMES_TO_MEASURE_SPECKLES = 16
+SIDE_TO_MEASURE_SPECKLES_PX = 2048
+"""Speckles of larger frames are measured in the middle of these: there are enough."""
 
 WHOLE = Selection()
 
@@ -165,15 +167,35 @@ def _stack_spec(frames: Frames, scale: StackScale, selection: Selection) -> EcmS
 
 def _measured_aperture(part: EcmSpec, blocks: Iterator[FrameBlock]) -> float:
     """Return the aperture from the speckles of the first frames that follow each other, in 1/nm."""
-    some = next((block.frames for block in blocks if len(block) > 1), None)
-    if some is None:
+    frames = _first_run(blocks)
+    if len(frames) < 2:
         raise InvalidData(
             "no two of the frames used follow each other, so speckles cannot be measured; give --aperture"
         )
-    frames = some[:FRAMES_TO_MEASURE_SPECKLES].copy()
     if bad := find_bad_pixels(frames, part.offset_counts):
         bad.fill(frames)
     return aperture_from_speckles(frames, part.pixel_nm)
+
+
+def _first_run(blocks: Iterator[FrameBlock]) -> npt.NDArray[Any]:
+    """Return the middle of the first frames that follow each other, however they lie in blocks."""
+    run: list[npt.NDArray[Any]] = []
+    following = 0
+    for block in blocks:
+        if block.slot[0] != following:
+            if len(run) > 1:
+                break
+            run = []
+        run += [_middle(frame).copy() for frame in block.frames[: FRAMES_TO_MEASURE_SPECKLES - len(run)]]
+        following = int(block.slot[-1]) + 1
+        if len(run) == FRAMES_TO_MEASURE_SPECKLES:
+            break
+    return np.array(run)
+
+
+def _middle(frame: npt.NDArray[Any]) -> npt.NDArray[Any]:
+    y, x = (max(side - SIDE_TO_MEASURE_SPECKLES_PX, 0) // 2 for side in frame.shape)
+    return frame[y : y + SIDE_TO_MEASURE_SPECKLES_PX, x : x + SIDE_TO_MEASURE_SPECKLES_PX]
 
 
 def _scales(period_s: float | None, pixel_nm: float | None) -> tuple[float, float]:
