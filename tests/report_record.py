@@ -82,6 +82,7 @@ def run(folder: Path, *holds: HoldSummary, simulated: bool = False, **changes: A
         "ledger": (LedgerEntry(41.0, "lost", "frame 6", "the camera lost it", "01_ecm_100C"),),
         "dose": DoseLedger((region,), 7e9),
         "provenance": {"run": "test", "rig": "hand", "version": "0.1.0", "packages numpy": "2.1.0"},
+        "records": RECORDS,
     }  # fmt: skip
     return RunSummary(**fields | changes)
 

@@ -27,7 +27,7 @@ from annealscope.controller.report.figures_temperature import (
 from annealscope.controller.report.load import load_run
 from annealscope.controller.report.load_probes import load_scaled
 from annealscope.controller.report.numbers import beside, percent
-from annealscope.controller.report.overview import rows, stays
+from annealscope.controller.report.overview import columns, rows, stays
 from annealscope.controller.report.page import results_title
 from annealscope.controller.report.paper import load_paper
 from annealscope.controller.report.plates import run_plates
@@ -48,7 +48,7 @@ def labels(*holds: HoldSummary) -> list[str]:
 def test_methods_at_one_temperature_need_no_more_than_it() -> None:
     visit = (hold(1, 25), hold(2, 25, "fem", probe_nm=0.9), hold(3, 25, "diffraction"), hold(4, 100))
     assert labels(*visit) == ["25 °C", "25 °C", "25 °C", "100 °C"]
-    assert len(rows(told_apart(visit))) == 2
+    assert len(rows(told_apart(visit), columns(visit))) == 2
 
 
 def test_probe_sizes_and_dose_rates_tell_apart() -> None:

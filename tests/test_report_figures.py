@@ -8,10 +8,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from annealscope.analysis.twotime_map import without_diagonal
+from annealscope.controller.config.wording import duration, scientific
 from annealscope.controller.report.figures_hold import figure_drift, running_median
 from annealscope.controller.report.figures_map import blocks, figure_two_time
 from annealscope.controller.report.figures_tau_map import fractions
-from annealscope.controller.report.numbers import duration, pm, scientific
+from annealscope.controller.report.numbers import pm
 from annealscope.controller.report.style import round_length, shrink
 from annealscope.controller.report.summary import DriftTrace, HoldSummary, TauMap, TwoTimeCorrelation
 
@@ -75,11 +76,12 @@ def test_rounding_never_moves_a_number_by_more_than_its_uncertainty(value: float
 
 @given(st.floats(0, 1e6))
 def test_durations_read_back(seconds: float) -> None:
-    units = {"h": 3600, "min": 60, "s": 1}
+    units = {"d": 86400, "h": 3600, "min": 60, "s": 1}
     read = sum(
-        float(number) * units[unit] for number, unit in re.findall(r"([\d.e-]+) (h|min|s)", duration(seconds))
+        float(number) * units[unit]
+        for number, unit in re.findall(r"([\d.e-]+) (d|h|min|s)", duration(seconds))
     )
-    assert abs(read - seconds) <= (60 if seconds >= 3600 else 1)
+    assert abs(read - seconds) <= (3600 if seconds >= 86400 else 60 if seconds >= 3600 else 1)
 
 
 @given(st.floats(1e-3, 1e6))

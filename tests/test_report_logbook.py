@@ -6,7 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from report_record import RECORDS, grid, movie, run
+from report_record import grid, movie, run
 
 from annealscope.controller.report.logbook import HEADER, Logbook, logbook, markdown, table_logbook
 from annealscope.controller.report.save import write_csv
@@ -16,7 +16,7 @@ from annealscope.controller.report.summary_run import RunSummary
 
 @pytest.fixture
 def book(tmp_path: Path) -> Logbook:
-    return logbook(run(tmp_path, movie(), grid(), simulated=True), RECORDS)
+    return logbook(run(tmp_path, movie(), grid(), simulated=True))
 
 
 def rows_of(book: Logbook, folder: Path) -> list[dict[str, str]]:
@@ -53,7 +53,7 @@ def test_events_have_the_last_reading_and_their_utc(book: Logbook, tmp_path: Pat
 
 
 def test_run_times_count_from_the_start_of_the_run(tmp_path: Path) -> None:
-    rows = rows_of(logbook(run(tmp_path, started_s=-10.0), RECORDS), tmp_path)
+    rows = rows_of(logbook(run(tmp_path, started_s=-10.0)), tmp_path)
     assert (rows[0]["what"], rows[0]["run time / s"]) == ("run started", "10")
 
 
@@ -73,7 +73,7 @@ def test_the_markdown_is_one_table(book: Logbook) -> None:
 
 def test_a_flagged_result_says_so(tmp_path: Path) -> None:
     fit = replace(movie().fits["corrected"], flags=type(movie().fits["corrected"].flags)(32))
-    book = logbook(run(tmp_path, movie(fits={"corrected": fit})), RECORDS)
+    book = logbook(run(tmp_path, movie(fits={"corrected": fit})))
     (row,) = (row for row in rows_of(book, tmp_path) if row["tau / s"])
     assert row["flagged"] == "flagged: too slow (τ > T/3)"
     assert "flagged: too slow" in markdown(book)
@@ -83,7 +83,7 @@ def test_a_run_without_a_journal_still_has_a_logbook(tmp_path: Path) -> None:
     bare = RunSummary(
         tmp_path, "test", "unfinished", holds=(HoldSummary(1, "01_ecm_100C", setpoint_K=373.15),)
     )
-    book = logbook(bare, [])
+    book = logbook(bare)
     (row,) = rows_of(book, tmp_path)
     assert (row["UTC"], row["run time / s"], row["temperature / degC"]) == ("", "", "100")
     assert "nan" not in markdown(book)
@@ -91,5 +91,5 @@ def test_a_run_without_a_journal_still_has_a_logbook(tmp_path: Path) -> None:
 
 def test_a_text_of_the_record_stays_in_its_cell(tmp_path: Path) -> None:
     hostile = movie(title="a|b\n<script>`x`")
-    text = markdown(logbook(run(tmp_path, hostile), RECORDS))
+    text = markdown(logbook(run(tmp_path, hostile)))
     assert "a\\|b \\<script\\>\\`x\\`" in text

@@ -7,7 +7,7 @@ from importlib.resources import files
 from pathlib import Path
 
 import pytest
-from report_record import PLAN, RECORDS, announcement, grid, movie, run
+from report_record import PLAN, announcement, grid, movie, run
 
 from annealscope.controller.report.manuscript import REFERENCE, methods_text
 from annealscope.controller.report.numbers import listed, span
@@ -40,13 +40,9 @@ FACTS = (
 """Of the run of `report_record`, one movie and one grid."""
 
 
-def text_of(summary: RunSummary) -> str:
-    return methods_text(summary, RECORDS)
-
-
 @pytest.fixture
 def whole(tmp_path: Path) -> str:
-    return text_of(run(tmp_path, movie(), grid()))
+    return methods_text(run(tmp_path, movie(), grid()))
 
 
 @pytest.mark.parametrize("fact", FACTS)
@@ -61,20 +57,20 @@ def test_a_step_that_was_not_begun_is_not_told(whole: str) -> None:
 
 def test_the_first_sentence_says_that_a_specimen_was_simulated(tmp_path: Path, whole: str) -> None:
     assert "simulated" not in whole
-    first = text_of(run(tmp_path, movie(), simulated=True)).split(": ")[0]
+    first = methods_text(run(tmp_path, movie(), simulated=True)).split(": ")[0]
     assert first == "The specimen, the heating holder and the microscope were simulated (rig hand)"
 
 
 def test_a_rig_tells_of_a_simulation_without_results(tmp_path: Path) -> None:
     shutil.copy(str(files("annealscope.protocols") / "rigs" / "simulated.yaml"), tmp_path / "rig.yaml")
-    text = text_of(run(tmp_path, movie(fits={})))
+    text = methods_text(run(tmp_path, movie(fits={})))
     assert text.startswith("The specimen, the heating holder and the microscope were simulated")
     assert "model amz4_paper" in text
 
 
 def test_what_is_not_known_is_left_out(tmp_path: Path) -> None:
     nothing = HoldSummary(1, "01_ecm_100C")
-    text = methods_text(RunSummary(tmp_path, "test", "unfinished", holds=(nothing,)), [])
+    text = methods_text(RunSummary(tmp_path, "test", "unfinished", holds=(nothing,)))
     assert text.split("\n\n") == [
         "Dark-field movies for electron correlation microscopy (ECM) were taken.",
         "The outcome of the run is: unfinished.",
@@ -84,7 +80,7 @@ def test_what_is_not_known_is_left_out(tmp_path: Path) -> None:
 
 
 def test_a_period_that_is_not_known_is_left_out(tmp_path: Path) -> None:
-    text = text_of(run(tmp_path, movie(period_s=float("nan"))))
+    text = methods_text(run(tmp_path, movie(period_s=float("nan"))))
     assert "99 frames with an exposure of 1 s." in text
 
 
@@ -92,7 +88,7 @@ def test_a_period_that_is_not_known_is_left_out(tmp_path: Path) -> None:
 def test_a_damaged_plan_is_left_out(tmp_path: Path, damage: str) -> None:
     summary = run(tmp_path, movie())
     (tmp_path / "plan.json").write_text(damage)
-    text = text_of(summary)
+    text = methods_text(summary)
     assert "heated" not in text
     assert "100 °C" in text
 
@@ -104,21 +100,21 @@ def test_a_plan_with_wrong_values_is_left_out(tmp_path: Path) -> None:
         {"index": 1, "step": {"kind": "wait"}},
     ]
     (tmp_path / "plan.json").write_text(json.dumps({"settle": "soon", "steps": steps}))
-    assert not any(word in text_of(summary) for word in ("heated", "waits", "counted as reached"))
+    assert not any(word in methods_text(summary) for word in ("heated", "waits", "counted as reached"))
 
 
 def test_acquisitions_that_differ_in_a_setting_are_told_together(tmp_path: Path) -> None:
     known = announcement()
     known["settings"] = known["settings"] | {"beam_in_pause": False}
     weak = replace(movie(), ordinal=3, dose_rate_per_nm2_s=1.1e5, setpoint_K=423.15, announcement=known)
-    text = text_of(run(tmp_path, movie(), weak))
+    text = methods_text(run(tmp_path, movie(), weak))
     assert text.count("Dark-field movies") == 1
     assert "taken at 100 and 150 °C." in text
     assert "dose rate was 4.40 × 10⁵ and 1.10 × 10⁵ e/nm²/s; " in text
 
 
 def test_the_dose_rate_of_a_grid_is_that_over_its_area(tmp_path: Path) -> None:
-    text = text_of(run(tmp_path, movie(), replace(grid(), dose_rate_per_nm2_s=3.74e4)))
+    text = methods_text(run(tmp_path, movie(), replace(grid(), dose_rate_per_nm2_s=3.74e4)))
     assert "The dose rate was 4.40 × 10⁵ e/nm²/s" in text
     assert "The dose rate over the area of a grid was 3.74 × 10⁴ e/nm²/s" in text
 
@@ -126,12 +122,12 @@ def test_the_dose_rate_of_a_grid_is_that_over_its_area(tmp_path: Path) -> None:
 def test_nights_are_told_one_by_one(tmp_path: Path) -> None:
     summary = run(tmp_path, movie())
     twice = replace(summary, interruptions=summary.interruptions * 2)
-    assert "parked 2 times, for 10 s each." in text_of(twice)
+    assert "parked 2 times, for 10 s each." in methods_text(twice)
 
 
 def test_errors_are_told_by_their_method(tmp_path: Path) -> None:
     fit = replace(movie().fits["corrected"], errors="error scale")
-    text = text_of(run(tmp_path, movie(), movie(fits={"corrected": fit})))
+    text = methods_text(run(tmp_path, movie(), movie(fits={"corrected": fit})))
     assert "a jackknife over blocks of the image (1 movie) and the number of speckles" in text
 
 

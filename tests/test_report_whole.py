@@ -10,9 +10,9 @@ import pytest
 from run_folder import DOSE_LIMIT_PER_NM2, NIGHT_S, PAUSE_S, FakeRun, whole_experiment
 
 from annealscope.controller.report.apart import told_apart
-from annealscope.controller.report.digest import run_digest
+from annealscope.controller.report.digest import digest
 from annealscope.controller.report.load import load_run
-from annealscope.controller.report.overview import rows, stays
+from annealscope.controller.report.overview import columns, rows, stays
 from annealscope.controller.report.page import write_report
 from annealscope.controller.report.plates import Plate, hold_plates, run_plates
 from annealscope.controller.report.save import DrawnPlate
@@ -79,13 +79,14 @@ def test_the_first_table_has_one_line_for_each_temperature(run: RunSummary) -> N
     assert [stay.label for stay in stays(run.holds)] == [
         "25 °C", "100 °C", "150 °C", "200 °C", "250 °C", "275 °C",
     ]  # fmt: skip
-    assert [row.lost.value for row in rows(run.holds)] == [0, 0, 3, 0, 0, 0]
+    assert [row.lost.value for row in rows(run.holds, columns(run.holds))] == [0, 0, 3, 0, 0, 0]
 
 
 def test_a_method_used_twice_at_a_temperature_has_two_lines(run: RunSummary) -> None:
     scan = run.holds[0]
     again = replace(scan, ordinal=2, name="02_fem_25C", probe_nm=2.0)
-    assert [row.temperature.text for row in rows(told_apart([scan, again]))] == [
+    both = told_apart([scan, again])
+    assert [row.temperature.text for row in rows(both, columns(both))] == [
         "25 °C · probe 0.91 nm", "25 °C · probe 2 nm",
     ]  # fmt: skip
 
@@ -146,7 +147,7 @@ def test_the_page_shows_dose_truth_and_losses(page: str) -> None:
 
 def test_the_summary_for_programs_is_plain_json(folder: Path, page: str) -> None:
     written = json.loads((folder / "report" / "summary.json").read_text(encoding="utf-8"))
-    assert written == json.loads(json.dumps(run_digest(folder), allow_nan=False))
+    assert written == json.loads(json.dumps(digest(load_run(folder)), allow_nan=False))
     assert {check["verdict"] for check in written["checks"]} == {"pass"}
     assert [hold["crystalline"] for hold in written["holds"]].count(False) == 5
     assert written["holds"][2]["relaxation"]["corrected"]["tau_s"] == pytest.approx(1.04 * 485)

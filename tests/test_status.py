@@ -107,7 +107,7 @@ def test_a_journal_that_cannot_be_read_is_said(tmp_path):
 
 def test_a_folder_in_the_place_of_the_journal_is_said(tmp_path):
     (tmp_path / "journal.jsonl").mkdir()
-    with pytest.raises(RunError, match="journal.jsonl cannot be read"):
+    with pytest.raises(RunError, match=r"journal\.jsonl cannot be read"):
         snapshots.show(tmp_path, as_json=False)
 
 

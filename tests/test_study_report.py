@@ -8,6 +8,7 @@ from base64 import b64decode
 from dataclasses import replace
 from pathlib import Path
 
+import h5py
 import pytest
 from run_folder import FakeHold, FakeRun
 from run_patterns import FakePatterns
@@ -127,6 +128,31 @@ def test_files_of_before_have_no_null_and_fewer_figures(tmp_path):
     assert all(plate.draw().axes for plate in drawn.values())
     assert "no map of a uniform glass" in drawn["7 b"].caption
     assert "first 5000 s of its movie were not analysed" in before.roles["as_cast_ecm"].missing
+
+
+def test_a_variance_at_one_temperature_is_drawn_alone(tmp_path):
+    FakeRun(tmp_path / "hot", holds=(HEATED[0],)).write()
+    (tmp_path / "one.yaml").write_text("study: one\nroles:\n  in_situ: {run: hot}\n")
+    one = load_study_runs(load_study(str(tmp_path / "one.yaml")), {})
+    shown = {each.number: each for each in figures.study_figures(one)}
+    plate = shown["4 a"].plate
+    assert len(plate.draw().axes[0].lines) == 1
+    assert {row[0] for row in plate.table()[1]} == {HEATED[0].name}
+    assert shown["4 b"].plate is None
+    (why,) = shown["4 b"].missing
+    assert why == "in_situ: the figure needs first peaks at two temperatures, with one probe size."
+
+
+def test_a_variance_without_a_peak_is_said_to_have_none(tmp_path):
+    FakeRun(tmp_path / "hot", holds=(HEATED[0],)).write()
+    with h5py.File(tmp_path / "hot" / "holds" / f"{HEATED[0].name}.nxs", "r+") as file:
+        del file["entry/fem/peaks"]
+    (tmp_path / "none.yaml").write_text("study: none\nroles:\n  in_situ: {run: hot}\n")
+    none = load_study_runs(load_study(str(tmp_path / "none.yaml")), {})
+    shown = {each.number: each for each in figures.study_figures(none)}
+    for number in ("4 a", "4 b"):
+        assert shown[number].plate is None
+        assert "has no first peak of V(k)" in shown[number].missing[0]
 
 
 def test_a_beginning_stands_in_for_the_movie(study):

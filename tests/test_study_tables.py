@@ -10,6 +10,7 @@ from annealscope.controller.report.paper import load_paper
 from annealscope.controller.report.study import on_paper
 from annealscope.controller.report.study.needs import Need
 from annealscope.controller.report.study.numbers_table import Number, numbers, relative_change, table_numbers
+from annealscope.controller.report.study.page import tables
 from annealscope.controller.report.study.relaxation_table import (
     BETA,
     TAU,
@@ -90,6 +91,7 @@ def test_numbers_stand_beside_the_papers_with_what_sets_them_apart():
     )
     study = StudySummary("s", "", {"as_cast_fem": RoleSummary("as_cast_fem", Path("a"), run=run)})
     (found,) = numbers(study)
+    assert study.paper is study.paper  # read once
     assert found.published == (1.39, 0.05)
     assert found.apart == pytest.approx(0.03 / np.hypot(0.03, 0.05))
     header, rows = table_numbers([found, Number("1", "x", "y", "", 1.0, 0.1)])
@@ -108,7 +110,7 @@ def test_what_is_beyond_the_tolerance_is_named_on_paper_too(monkeypatch):
     assert found[0][1].text == "in_situ"
     sections = []
     monkeypatch.setattr(on_paper, "write_pdf", lambda path, cover, given: sections.extend(given))
-    on_paper.write_paper(Path("study.pdf"), study, [], [])
+    on_paper.write_paper(Path("study.pdf"), study, tables(study, [], []), [])
     assert "Beyond the tolerance" in [section.heading for section in sections]
     assert not failed_cells(StudySummary("s", "", {"as_cast_ecm": roles["as_cast_ecm"]}))
 

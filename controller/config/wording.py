@@ -1,5 +1,7 @@
 """Numbers and reasons as people read them."""
 
+import math
+
 from annealscope.controller.units import ZERO_CELSIUS_K
 
 
@@ -19,11 +21,13 @@ def nm_per_minute(speed_nm_per_s: float) -> str:
 
 
 def duration(duration_s: float) -> str:
-    """Write a duration with its two largest units.
+    """Write a duration with its two largest units; ``–`` when it is not known.
 
     >>> [duration(0.5), duration(90), duration(2000), duration(16200), duration(200000)]
-    ['0.5 s', '1 min 30 s', '33 min 20 s', '4 h 30 min', '2 d 8 h']
+    ['0.5 s', '1 min 30 s', '33 min 20 s', '4 h 30 min', '2 d 7 h']
     """
+    if not math.isfinite(duration_s):
+        return "–"
     if duration_s < 60:
         return f"{duration_s:.3g} s"
     seconds = round(duration_s)
@@ -62,6 +66,19 @@ def data_size(size: float) -> str:
         if size >= factor:
             return f"{size / factor:.3g} {unit}"
     return f"{size:.0f} bytes"
+
+
+def scientific(value: float, digits: int = 2) -> str:
+    """Write a large number with a power of ten, with some digits behind the point.
+
+    >>> scientific(6.16e9)
+    '6.16 × 10⁹'
+    """
+    if not math.isfinite(value):
+        return "–"
+    mantissa, exponent = f"{value:.{digits}e}".split("e")
+    raised = str(int(exponent)).translate(str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹"))
+    return f"{mantissa} × 10{raised}"
 
 
 def counted(number: int, noun: str) -> str:

@@ -3,8 +3,8 @@
 import math
 from collections.abc import Iterator
 
-from annealscope.controller.config.wording import celsius, data_size, duration
-from annealscope.controller.monitor.go_values import Before, Item, judged, percent, power, unknown
+from annealscope.controller.config.wording import celsius, data_size, duration, scientific
+from annealscope.controller.monitor.go_values import Before, Item, judged, percent, unknown
 from annealscope.controller.monitor.planned import PlannedHold, Precision, Service
 from annealscope.controller.monitor.seen import RegionSeen
 from annealscope.controller.units import to_celsius
@@ -108,7 +108,9 @@ def dose(before: Before, dose_per_nm2: float, limit: float) -> Item:
     so_far = seen.exposed_per_nm2 if exposed else seen.beam_on_per_nm2
     total = dose_per_nm2 if before.step.step.setup.fresh_region else dose_per_nm2 + so_far
     wrong = "the acquisition ends at the limit" if total > limit else ""
-    return judged("dose of the region", f"{power(total)} e/nm²", f"at most {power(limit)} e/nm²", wrong)
+    return judged(
+        "dose of the region", f"{scientific(total)} e/nm²", f"at most {scientific(limit)} e/nm²", wrong
+    )
 
 
 def space(before: Before, estimate: PlannedHold) -> Item:

@@ -12,9 +12,6 @@ LEADING = frozenset({"wait", "prepare", "prompt"})
 """Kinds of steps that lead to an acquisition without changing the temperature."""
 
 
-SUPERSCRIPT = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
-
-
 class Item(NamedTuple):
     """One thing that has to be right."""
 
@@ -39,16 +36,6 @@ def unknown(name: str, rule: str, why: str, value: str = "not known") -> Item:
 def percent(share: float) -> str:
     """Write a share: ``20 %``."""
     return f"{100 * share:.3g} %"
-
-
-def power(value: float) -> str:
-    """Write a number of any size: ``7.00 × 10⁹``.
-
-    >>> power(5.28e7)
-    '5.28 × 10⁷'
-    """
-    mantissa, exponent = f"{value:.2e}".split("e")
-    return f"{mantissa} × 10{str(int(exponent)).translate(SUPERSCRIPT)}"
 
 
 @dataclass(frozen=True)

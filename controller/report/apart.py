@@ -6,7 +6,7 @@ from itertools import groupby
 
 import numpy as np
 
-from annealscope.controller.report.numbers import duration, scientific
+from annealscope.controller.config.wording import duration, scientific
 from annealscope.controller.report.summary import HoldSummary
 
 SAME_K = 0.5

@@ -1,12 +1,10 @@
 """The report for programs: the numbers of a run as plain JSON values."""
 
 from dataclasses import asdict
-from pathlib import Path
 from typing import Any
 
 from annealscope.controller.plain import plain
 from annealscope.controller.report.ledger import counts
-from annealscope.controller.report.load import load_run
 from annealscope.controller.report.summary import HoldSummary, TauMap
 from annealscope.controller.report.summary_run import RunSummary
 from annealscope.controller.report.verdicts import checks
@@ -14,11 +12,6 @@ from annealscope.controller.report.verdicts import checks
 FIT_FIELDS = ("tau_s", "sigma_tau_s", "beta", "sigma_beta", "errors")
 DURATION_FIELDS = ("law", "tau_asym_s", "sigma_tau_asym_s", "T0_s", "rms_s", "other_laws_s", "why")
 AGING_FIELDS = ("verdict", "slope", "sigma_slope")
-
-
-def run_digest(folder: Path) -> dict[str, Any]:
-    """Return the numbers of a run folder, see `digest`."""
-    return digest(load_run(folder))
 
 
 def digest(run: RunSummary) -> dict[str, Any]:

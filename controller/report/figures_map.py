@@ -1,10 +1,12 @@
 """Figures with two axes of their own: two-time correlation and dark-field image."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.image import AxesImage
 
 from annealscope.analysis.twotime_map import without_diagonal
 from annealscope.controller.report.style import (
@@ -62,19 +64,28 @@ def figure_two_time(hold: HoldSummary) -> Figure:
     if hold.two_time is None:
         return figure
     drawn = list(blocks(hold.two_time))
-    unit_s, unit = time_unit(drawn[-1].stop_s) if drawn[-1].stop_s < 180 else (60.0, "min")
-    low, high = robust_limits(np.concatenate([block.value.ravel() for block in drawn]) - 1.0)
+    limits = robust_limits(np.concatenate([block.value.ravel() for block in drawn]) - 1.0)
+    image = draw_two_time(axes, drawn, 1.0, limits, drawn[-1].stop_s)
+    colour_bar(axes, image, "C(t₁, t₂) − 1")
+    return figure
+
+
+def draw_two_time(
+    axes: Axes, drawn: Sequence[Block], scale: float, limits: tuple[float, float], stop_s: float
+) -> AxesImage:
+    """Draw (C(t1, t2) - 1) / scale as a heat map with both axes in time since the first frame, to stop_s."""
+    unit_s, unit = time_unit(stop_s)
     axes.set_facecolor(GAP)
     for block in drawn:
         edges = (block.start_s / unit_s, block.stop_s / unit_s)
         image = axes.imshow(
-            block.value - 1.0, origin="lower", extent=edges * 2, vmin=low, vmax=high, cmap="viridis"
-        )
-    whole = (drawn[0].start_s / unit_s, drawn[-1].stop_s / unit_s)
+            (block.value - 1.0) / scale, origin="lower", extent=edges * 2, vmin=limits[0], vmax=limits[1],
+            cmap="viridis",
+        )  # fmt: skip
+    whole = (drawn[0].start_s / unit_s, stop_s / unit_s)
     axes.set(xlabel=f"t₁ / {unit}", ylabel=f"t₂ / {unit}", xlim=whole, ylim=whole)
     axes.spines[:].set_visible(False)
-    colour_bar(axes, image, "C(t₁, t₂) − 1")
-    return figure
+    return image
 
 
 def table_two_time(hold: HoldSummary) -> Table:

@@ -33,19 +33,31 @@ class Point:
 
 
 def points_of(holds: Holds, scaled: ScaledVariance | None = None) -> list[Point]:
-    """Return the first peaks of the probe size that most scans have; none when it has one temperature."""
+    """Return the first peaks whose temperature is known, see `first_peaks`; none when they have one."""
+    found = [point for point in first_peaks(holds, scaled) if np.isfinite(point.hold.setpoint_K)]
+    return found if changes([point.hold for point in found], TEMPERATURE) else []
+
+
+def first_peaks(holds: Holds, scaled: ScaledVariance | None = None) -> list[Point]:
+    """Return the first peaks of the probe size that most scans have."""
     found = [point for hold in holds if (point := _point(hold, scaled)) is not None]
     sizes = Counter(point.hold.probe_nm for point in found if np.isfinite(point.hold.probe_nm))
     if sizes:
         probe_nm = sizes.most_common(1)[0][0]
         found = [point for point in found if point.hold.probe_nm == probe_nm]
-    return found if changes([point.hold for point in found], TEMPERATURE) else []
+    return found
+
+
+def has_first_peak(hold: HoldSummary) -> bool:
+    """Say whether a scan has a first peak with a height."""
+    peak = hold.variance.peaks.get("first") if hold.variance else None
+    return peak is not None and bool(np.isfinite(peak.V_max))
 
 
 def _point(hold: HoldSummary, scaled: ScaledVariance | None) -> Point | None:
-    peak = hold.variance.peaks.get("first") if hold.variance else None
-    if hold.variance is None or peak is None or not np.isfinite(peak.V_max):
+    if hold.variance is None or not has_first_peak(hold):
         return None
+    peak = hold.variance.peaks["first"]
     if scaled is None or hold.name not in scaled.V:
         return Point(hold, hold.variance, peak, peak.V_max, peak.sigma_V_max, truth_at(hold, None))
     return Point(hold, hold.variance, peak, *scaled.V[hold.name], truth_at(hold, scaled.thickness))

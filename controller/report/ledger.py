@@ -5,9 +5,8 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from annealscope.controller.config.wording import counted
+from annealscope.controller.config.wording import counted, duration
 from annealscope.controller.report.load_journal import Records
-from annealscope.controller.report.numbers import duration
 from annealscope.controller.report.summary import HoldSummary, Loss
 from annealscope.controller.report.summary_run import Interruption, LedgerEntry
 
@@ -21,7 +20,7 @@ STANDING_TEXT = {
     "prompt": "waited for the operator for",
 }
 
-CUT_SHORT = frozenset({"dose limit", "truncated", "parked", "stopped", "aborted", "failed"})
+CUT_SHORT = frozenset({"dose limit", "truncated", "parked", "stopped", "aborted", "failed", "crashed"})
 """Reasons for which an acquisition has less than was planned."""
 
 ENDINGS = frozenset({"aborting", "faulted"})

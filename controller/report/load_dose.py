@@ -1,5 +1,6 @@
 """What every region of the specimen has seen: from the journal, or else from ``run.nxs``."""
 
+import math
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -8,7 +9,8 @@ from typing import Any
 import h5py
 import numpy as np
 
-from annealscope.controller.report.load_journal import Record, Records, number
+from annealscope.controller.report.load_arrays import number
+from annealscope.controller.report.load_journal import Record, Records
 from annealscope.controller.report.summary_run import DoseLedger, RegionDose
 
 Regions = dict[int, RegionDose]
@@ -55,10 +57,11 @@ def _opened(record: Record) -> bool:
 
 
 def _moved(regions: Regions, region: int, record: Record) -> RegionDose:
-    position = record.get("position_nm")
+    position = [number(value) for value in record.get("position_nm") or ()]
+    known = len(position) == 2 and all(map(math.isfinite, position))
     return replace(
         regions.get(region, RegionDose(region)),
-        position_nm=(float(position[0]), float(position[1])) if position else None,
+        position_nm=(position[0], position[1]) if known else None,
         thickness=number(record.get("thickness")),
     )
 

@@ -7,7 +7,7 @@ import numpy as np
 
 from annealscope.analysis.ecm_spec import ESTIMATORS
 from annealscope.analysis.fit_spec import FitFlag
-from annealscope.controller.report.load_arrays import array_of, attributes
+from annealscope.controller.report.load_arrays import array_along, array_of, attributes
 from annealscope.controller.report.load_map import tau_map
 from annealscope.controller.report.load_series import aging, durations
 from annealscope.controller.report.summary import (
@@ -52,13 +52,16 @@ def ecm_parts(entry: Any, message: Mapping[str, Any]) -> dict[str, Any]:
 
 def _correlation(entry: Any) -> Correlation | None:
     lag_s = array_of(entry, "g2/lag")
-    curves = {name: curve for name in ESTIMATORS if (curve := array_of(entry, f"g2/{name}")) is not None}
-    if lag_s is None or not curves:
+    if lag_s is None:
+        return None
+    found = {name: array_along(entry, f"g2/{name}", lag_s) for name in ESTIMATORS}
+    curves = {name: curve for name, curve in found.items() if curve is not None}
+    if not curves:
         return None
     n_speckles = entry["g2"].attrs.get("n_speckles", NOT_A_NUMBER)
     bad = array_of(entry, "mask/bad_pixels")
     n_bad = 0 if bad is None else len(bad)
-    return Correlation(lag_s, curves, array_of(entry, "g2/pairs"), float(n_speckles), n_bad)
+    return Correlation(lag_s, curves, array_along(entry, "g2/pairs", lag_s), float(n_speckles), n_bad)
 
 
 def _fits(entry: Any) -> Iterable[tuple[str, Fit]]:
@@ -96,9 +99,10 @@ def _drift(entry: Any, limits: Mapping[str, Any]) -> DriftTrace | None:
 
 
 def _two_time(entry: Any) -> TwoTimeCorrelation | None:
-    value, t_s, segment = (array_of(entry, f"ttcf/{name}") for name in ("value", "t", "segment"))
-    if value is None or t_s is None or not value.size:
+    value, t_s = array_of(entry, "ttcf/value"), array_of(entry, "ttcf/t")
+    if value is None or t_s is None or not value.size or value.shape != t_s.shape * 2:
         return None
+    segment = array_along(entry, "ttcf/segment", t_s)
     whole = np.zeros(len(t_s)) if segment is None else segment
     return TwoTimeCorrelation(t_s, value, whole.astype(np.int64))
 

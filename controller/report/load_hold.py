@@ -10,8 +10,8 @@ import h5py
 import numpy as np
 
 from annealscope.controller.report.bias import expected
+from annealscope.controller.report.load_arrays import UNREADABLE, number
 from annealscope.controller.report.load_ecm import ecm_parts
-from annealscope.controller.report.load_journal import number
 from annealscope.controller.report.load_patterns import diffraction_parts, fem_parts
 from annealscope.controller.report.summary import HoldSummary, Loss
 
@@ -56,32 +56,38 @@ def load_hold(path: Path, opened: Mapping[str, Any], closed: Mapping[str, Any]) 
         The journal's ``hold_opened`` and ``hold_closed`` records; may be empty. ``opened`` may also have the
         ``method`` that was planned.
     """
+    opened = {key: value for key, value in opened.items() if value is not None}
     known = _from_journal(path, opened, closed)
     if not path.is_file():
         return HoldSummary(**known, missing=(f"holds/{path.name} is not there: no frames, no results.",))
     try:
         with h5py.File(path, "r") as file:
             return HoldSummary(**known | _from_file(file["entry"], opened, closed))
-    except (OSError, KeyError, ValueError) as error:
+    except UNREADABLE as error:
         return HoldSummary(**known, missing=(f"holds/{path.name} cannot be read: {error}.",))
 
 
 def _from_journal(path: Path, opened: Mapping[str, Any], closed: Mapping[str, Any]) -> dict[str, Any]:
     ordinal = path.stem.split("_")[0]
-    opened_s = float(opened.get("t_s", "nan"))
+    opened_s = number(opened.get("t_s"))
     return {
-        "ordinal": int(opened.get("hold", ordinal if ordinal.isdigit() else 0)),
+        "ordinal": _count(opened.get("hold")) or int(ordinal if ordinal.isdigit() else 0),
         "name": path.stem,
         "title": str(opened.get("title", "")),
         "method": str(opened.get("method", "ecm")),
-        "setpoint_K": float(opened.get("setpoint_K", "nan")),
-        "age_s": opened_s - float(opened.get("t_settled_s", "nan")),
+        "setpoint_K": number(opened.get("setpoint_K")),
+        "age_s": opened_s - number(opened.get("t_settled_s")),
         "opened_s": opened_s,
-        "closed_s": float(closed.get("t_s", "nan")),
-        "frames": int(closed.get("frames") or 0),
-        "frames_planned": opened.get("frames_planned"),
-        "frames_lost": int(closed.get("lost") or 0),
+        "closed_s": number(closed.get("t_s")),
+        "frames": _count(closed.get("frames")),
+        "frames_planned": _count(opened.get("frames_planned")) or None,
+        "frames_lost": _count(closed.get("lost")),
     }
+
+
+def _count(value: Any) -> int:
+    """Return a whole number of a record; zero when it is none."""
+    return value if isinstance(value, int) else 0
 
 
 def _from_file(entry: Any, opened: Mapping[str, Any], closed: Mapping[str, Any]) -> dict[str, Any]:
@@ -149,7 +155,7 @@ def _timing(entry: Any, method: str, message: Mapping[str, Any], closed: Mapping
     period_s = _mean_spacing(slot, segment, time_s, float(message.get("period_s", "nan")))
     members = [segment == number for number in np.unique(segment)]
     # Only the journal knows of frames that were lost after the last recorded one.
-    end_seq = max(int(seq[-1]) + 1, len(seq) + int(closed.get("lost") or 0))
+    end_seq = max(int(seq[-1]) + 1, len(seq) + _count(closed.get("lost")))
     losses = tuple(_losses(seq, time_s - time_s[0], _unused(entry, len(seq), method), end_seq))
     return {
         "frames": len(seq),

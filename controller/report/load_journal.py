@@ -1,15 +1,22 @@
 """What a journal says of a run: its end, its temperature, and the times in which the plan stood still."""
 
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
+from annealscope.controller.errors import may_go_on
+from annealscope.controller.report.load_arrays import number
+from annealscope.controller.report.summary_patterns import NOT_A_NUMBER
 from annealscope.controller.report.summary_run import Interruption, TemperatureTrace
 from annealscope.controller.units import ZERO_CELSIUS_K
 
 Record = Mapping[str, Any]
 Records = list[dict[str, Any]]
+
+Change = tuple[str, str] | None
+"""A state that begins, empty where one only ends, and why; None where nothing changes."""
 
 STANDING = frozenset({"paused", "suspended", "parked"})
 """States of the engine in which the plan stands still."""
@@ -23,19 +30,26 @@ def first(records: Records, kind: str) -> dict[str, Any]:
     return next((record for record in records if record["kind"] == kind), {})
 
 
-def number(value: Any) -> float:
-    """Return a number of a record; NaN when it is none."""
-    return float(value) if isinstance(value, int | float) else float("nan")
-
-
 def outcome(records: Records) -> tuple[str, str]:
     """Return how the run ended, and why."""
-    ends = [record for record in records if record["kind"] in ("run_ended", "run_continued")]
-    if ends and ends[-1]["kind"] == "run_ended":
-        return _ending(ends[-1])
+    end = _end(records)
+    if end:
+        return _ending(end)
     if not records:
         return "unfinished", "There is no readable journal."
     return "unfinished", "The journal has no end: the run still goes on, or its process died."
+
+
+def goes_on(records: Records) -> bool:
+    """Say whether a run that has ended may be continued."""
+    end = _end(records)
+    return may_go_on(str(end.get("outcome", "")), end.get("exit_code"))
+
+
+def _end(records: Records) -> Record:
+    """Return the record of the end; empty when there is none, or the run was continued after it."""
+    ends = [record for record in records if record["kind"] in ("run_ended", "run_continued")]
+    return ends[-1] if ends and ends[-1]["kind"] == "run_ended" else {}
 
 
 def _ending(end: Record) -> tuple[str, str]:
@@ -68,37 +82,41 @@ def interruptions(records: Records) -> Iterable[Interruption]:
 
 def _stretches(records: Records, reading: Any) -> Iterable[Interruption]:
     """Yield the stretches that a reading of the records finds; what is open at the end ends there."""
-    now: tuple[str, float, str] | None = None
+    now: Interruption | None = None
     for record in records:
-        state, why = reading(record, now[0] if now else "")
-        if now and state != now[0]:
-            yield Interruption(now[0], now[1], float(record["t_s"]), now[2])
-            now = None
-        if state and now is None:
-            now = (state, float(record["t_s"]), why)
+        change = reading(record, now.state if now else "")
+        if change is None:
+            continue
+        if now:
+            yield replace(now, end_s=float(record["t_s"]))
+        state, why = change
+        now = Interruption(state, float(record["t_s"]), NOT_A_NUMBER, why) if state else None
     if now:
-        yield Interruption(now[0], now[1], float(records[-1]["t_s"]), now[2])
+        yield replace(now, end_s=float(records[-1]["t_s"]))
 
 
-def _standing(record: Record, before: str) -> tuple[str, str]:
-    """Return the standing state after a record, given the one before it, and why."""
-    why = str(record.get("why") or record.get("message") or "")
+def _standing(record: Record, before: str) -> Change:
+    """Return the standing state that a record begins, given the one before it."""
+    why = str(record.get("why") or "")
     match record:
         case {"kind": "state", "state": state} if state in STANDING:
-            return str(state), why
-        case {"kind": "parked"} | {"kind": "run_ended", "outcome": "parked"}:
-            return "parked", why
-        case {"kind": "run_continued"}:
-            return "", ""
+            after = str(state)
+        case {"kind": "run_ended", "outcome": "parked"}:
+            after = "parked"
+        case {"kind": "run_ended" | "run_continued"}:
+            after = ""
         case {"kind": "state", "state": state} if before != "parked" or state in GOING:
-            return "", ""
-    return before, ""
+            after = ""
+        case _:
+            return None
+    return None if after == before else (after, why)
 
 
-def _asked(record: Record, before: str) -> tuple[str, str]:
+def _asked(record: Record, before: str) -> Change:
+    """Return what the operator is asked by a record; another question begins anew."""
     match record:
         case {"kind": "prompt"}:
             return "prompt", str(record.get("message") or "")
-        case {"kind": "answered"} | {"kind": "run_ended"} | {"kind": "step"}:
+        case {"kind": "answered" | "run_ended" | "step"}:
             return "", ""
-    return before, ""
+    return None

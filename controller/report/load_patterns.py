@@ -6,9 +6,8 @@ from typing import Any
 import numpy as np
 
 from annealscope.analysis.peaks import PeakFlag
-from annealscope.controller.report.load_arrays import array_of
+from annealscope.controller.report.load_arrays import array_along, array_of, number
 from annealscope.controller.report.summary_patterns import (
-    NOT_A_NUMBER,
     FloatArray,
     Haadf,
     PatternImage,
@@ -65,7 +64,8 @@ def diffraction_parts(entry: Any, message: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _variance(entry: Any) -> Variance | None:
-    k_per_nm, corrected = array_of(entry, "fem/k"), array_of(entry, "fem/V_corrected")
+    k_per_nm = array_of(entry, "fem/k")
+    corrected = None if k_per_nm is None else array_along(entry, "fem/V_corrected", k_per_nm)
     if k_per_nm is None or corrected is None or not np.isfinite(corrected).any():
         return None
     peaks = entry.get("fem/peaks", {})
@@ -74,21 +74,15 @@ def _variance(entry: Any) -> Variance | None:
     return Variance(
         k_per_nm=k_per_nm,
         corrected=corrected,
-        naive=array_of(entry, "fem/V"),
-        sigma=array_of(entry, "fem/sigma"),
-        mean_e=array_of(entry, "fem/mean"),
+        naive=array_along(entry, "fem/V", k_per_nm),
+        sigma=array_along(entry, "fem/sigma", k_per_nm),
+        mean_e=array_along(entry, "fem/mean", k_per_nm),
         peaks=found,
-        ratio=number(attrs, "ratio"),
-        sigma_ratio=number(attrs, "sigma_ratio"),
-        shoulder=number(attrs, "shoulder_5p3"),
-        sigma_shoulder=number(attrs, "sigma_shoulder"),
+        ratio=number(attrs.get("ratio")),
+        sigma_ratio=number(attrs.get("sigma_ratio")),
+        shoulder=number(attrs.get("shoulder_5p3")),
+        sigma_shoulder=number(attrs.get("sigma_shoulder")),
     )
-
-
-def number(attrs: Mapping[str, Any], name: str) -> float:
-    """Return an attribute as a number; NaN when it is absent, empty, or no number."""
-    value = np.asarray(attrs.get(name, NOT_A_NUMBER))
-    return float(value) if value.ndim == 0 and value.dtype.kind in "fiub" else NOT_A_NUMBER
 
 
 def _peak(peaks: Any, name: str) -> Peak | None:
@@ -96,13 +90,13 @@ def _peak(peaks: Any, name: str) -> Peak | None:
         return None
     attrs = peaks[name].attrs
     return Peak(
-        k_per_nm=number(attrs, "k_per_nm"),
-        V_max=number(attrs, "V_max"),
-        sigma_k_per_nm=number(attrs, "sigma_k_per_nm"),
-        sigma_V_max=number(attrs, "sigma_V_max"),
-        base=number(attrs, "base"),
-        height_above_base=number(attrs, "height_above_base"),
-        width_per_nm=number(attrs, "width_per_nm"),
+        k_per_nm=number(attrs.get("k_per_nm")),
+        V_max=number(attrs.get("V_max")),
+        sigma_k_per_nm=number(attrs.get("sigma_k_per_nm")),
+        sigma_V_max=number(attrs.get("sigma_V_max")),
+        base=number(attrs.get("base")),
+        height_above_base=number(attrs.get("height_above_base")),
+        width_per_nm=number(attrs.get("width_per_nm")),
         flagged=_flagged(_flags(attrs)),
         truncated=PeakFlag.TRUNCATED in _flags(attrs),
     )
@@ -136,12 +130,16 @@ def _haadf(entry: Any, message: Mapping[str, Any]) -> Haadf | None:
 
 
 def _rings(entry: Any) -> RingProfile | None:
-    k_per_nm, intensity = array_of(entry, "diffraction/k"), array_of(entry, "diffraction/I")
+    k_per_nm = array_of(entry, "diffraction/k")
+    intensity = None if k_per_nm is None else array_along(entry, "diffraction/I", k_per_nm)
     if k_per_nm is None or intensity is None or not np.isfinite(intensity).any():
         return None
     found = np.atleast_1d(entry["diffraction"].attrs.get("rings_per_nm", ()))
     return RingProfile(
-        k_per_nm, intensity, array_of(entry, "diffraction/sigma"), tuple(float(ring) for ring in found)
+        k_per_nm,
+        intensity,
+        array_along(entry, "diffraction/sigma", k_per_nm),
+        tuple(float(ring) for ring in found),
     )
 
 
@@ -150,4 +148,4 @@ def _truth(entry: Any) -> PatternTruth | None:
     if truth is None or "V_max" not in truth.attrs:
         return None
     names = ("V_max", "k0_per_nm", "V_ratio", "thickness")
-    return PatternTruth(**{name: number(truth.attrs, name) for name in names})
+    return PatternTruth(**{name: number(truth.attrs.get(name)) for name in names})

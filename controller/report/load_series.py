@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 
 from annealscope.analysis.ecm_spec import DURATION_COLUMNS
-from annealscope.controller.report.load_arrays import array_of, attributes, numbers
+from annealscope.controller.report.load_arrays import array_along, array_of, attributes, numbers
 from annealscope.controller.report.summary_ecm import AgeSeries, DurationSeries
 from annealscope.controller.report.summary_patterns import FloatArray
 
@@ -15,7 +15,7 @@ OTHER_LAWS = ("exp", "invT", "pow")
 def durations(entry: Any) -> DurationSeries | None:
     """Return tau of the beginnings of a record; None when the file does not have them."""
     T_s = array_of(entry, "duration/T_s")
-    if T_s is None or not T_s.size or not {"tau_s", "sigma_tau_s"} <= set(entry["duration"]):
+    if T_s is None or T_s.ndim != 1 or not T_s.size or not {"tau_s", "sigma_tau_s"} <= set(entry["duration"]):
         return None
     known = attributes(entry["duration"])
     others = numbers(known, [f"tau_asym_{law}_s" for law in OTHER_LAWS])
@@ -44,7 +44,7 @@ def durations(entry: Any) -> DurationSeries | None:
 def aging(entry: Any) -> AgeSeries | None:
     """Return tau along the age; None when the file does not have it."""
     t_s = array_of(entry, "age/t_age_s")
-    if t_s is None or not t_s.size:
+    if t_s is None or t_s.ndim != 1 or not t_s.size:
         return None
     tau_s, sigma_s, reach_s = (_column(entry, f"age/{name}", t_s) for name in ("tau_s", "sigma_s", "reach_s"))
     known = attributes(entry["age"])
@@ -61,5 +61,5 @@ def aging(entry: Any) -> AgeSeries | None:
 
 def _column(entry: Any, path: str, axis: FloatArray) -> FloatArray:
     """Return a column that is as long as its axis; all NaN when it is not there or was cut."""
-    column = array_of(entry, path)
-    return column if column is not None and column.shape == axis.shape else np.full_like(axis, np.nan)
+    column = array_along(entry, path, axis)
+    return np.full_like(axis, np.nan) if column is None else column

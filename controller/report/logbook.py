@@ -9,9 +9,11 @@ from typing import Any
 
 import numpy as np
 
+from annealscope.controller.config.wording import duration, scientific
 from annealscope.controller.report.cells import UNKNOWN, Cell, beta, crystals, peak_height, tau
-from annealscope.controller.report.load_journal import Record, Records, number
-from annealscope.controller.report.numbers import duration, scientific, sentence
+from annealscope.controller.report.load_arrays import number
+from annealscope.controller.report.load_journal import Record, Records
+from annealscope.controller.report.numbers import sentence
 from annealscope.controller.report.overview import METHODS
 from annealscope.controller.report.style import Table
 from annealscope.controller.report.summary import HoldSummary
@@ -74,15 +76,15 @@ class Logbook:
         return found[-1] if found else None
 
 
-def logbook(run: RunSummary, records: Records) -> Logbook:
-    """Return the logbook of a run with its journal."""
-    lines = [*_acquisitions(run), *_events(records), *_ledger(run)]
-    key = f"{run.dose.counts}_per_nm2"
+def logbook(run: RunSummary) -> Logbook:
+    """Return the logbook of a run."""
+    lines = [*_acquisitions(run), *_events(run.records), *_ledger(run)]
+    doses, key = (record for record in run.records if record["kind"] == "dose"), f"{run.dose.counts}_per_nm2"
     return Logbook(
         run,
         tuple(sorted(lines, key=lambda line: (math.isnan(line.t_s), line.t_s))),
-        sorted((float(record["t_s"]), str(record["utc"])) for record in records if "utc" in record),
-        {record.get("hold", 0): number(record.get(key)) for record in records if record["kind"] == "dose"},
+        sorted((float(record["t_s"]), str(record["utc"])) for record in run.records if "utc" in record),
+        {record.get("hold", 0): number(record.get(key)) for record in doses},
     )
 
 

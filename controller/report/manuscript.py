@@ -9,10 +9,11 @@ import numpy as np
 from annealscope.controller.config.errors import ProtocolError
 from annealscope.controller.config.load import load_rig
 from annealscope.controller.config.rig import RigConfig
-from annealscope.controller.config.wording import counted
-from annealscope.controller.report.load_journal import Records, number
+from annealscope.controller.config.wording import counted, duration, scientific
+from annealscope.controller.report.load_arrays import number
+from annealscope.controller.report.load_journal import Records
 from annealscope.controller.report.manuscript_methods import analysis, recordings
-from annealscope.controller.report.numbers import duration, listed, scientific, span
+from annealscope.controller.report.numbers import listed, span
 from annealscope.controller.report.provenance import json_of
 from annealscope.controller.report.summary import HoldSummary
 from annealscope.controller.report.summary_run import RunSummary, TemperatureTrace
@@ -32,19 +33,17 @@ SETTLE = ("within_K", "for_s")
 Plan = Mapping[str, Any]
 
 
-def methods_text(run: RunSummary, records: Records) -> str:
+def methods_text(run: RunSummary) -> str:
     """Return the methods of a run in prose, one paragraph a line.
 
     Parameters
     ----------
     run
         The run. Its ``plan.json`` and ``rig.yaml`` are read if they are there.
-    records
-        Its journal.
     """
     plan, rig = json_of(run.folder / "plan.json"), _rig(run.folder)
     paragraphs = [
-        [*_simulated(run, rig), *_specimen(run.holds), *_heating(run, plan, _done(plan, records))],
+        [*_simulated(run, rig), *_specimen(run.holds), *_heating(run, plan, _done(plan, run.records))],
         [*recordings(run), *_dose(run)],
         [*analysis(run.holds), *_completeness(run)],
         [*_software(run), REFERENCE],

@@ -6,9 +6,9 @@ from typing import Any
 
 import numpy as np
 
-from annealscope.controller.config.wording import counted
-from annealscope.controller.report.load_journal import number
-from annealscope.controller.report.numbers import duration, listed, scientific, sentence, span
+from annealscope.controller.config.wording import counted, duration, scientific
+from annealscope.controller.report.load_arrays import number
+from annealscope.controller.report.numbers import listed, sentence, span
 from annealscope.controller.report.summary import HoldSummary
 from annealscope.controller.report.summary_run import RunSummary
 

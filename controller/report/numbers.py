@@ -58,19 +58,6 @@ def _with_unit(text: str, unit: str) -> str:
     return f"{text} {unit}" if unit else text
 
 
-def scientific(value: float, digits: int = 2) -> str:
-    """Write a large number with a power of ten, with some digits behind the point.
-
-    >>> scientific(6.16e9)
-    '6.16 × 10⁹'
-    """
-    if not math.isfinite(value):
-        return "–"
-    mantissa, exponent = f"{value:.{digits}e}".split("e")
-    raised = str(int(exponent)).translate(str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹"))
-    return f"{mantissa} × 10{raised}"
-
-
 def percent(share: float) -> str:
     """Write a share; a small one keeps a digit.
 
@@ -88,24 +75,6 @@ def sentence(text: str) -> str:
     """
     text = text[:1].upper() + text[1:].rstrip()
     return text if text.endswith((".", "!", "?")) or not text else f"{text}."
-
-
-def duration(seconds: float) -> str:
-    """Write a span of time in the two largest units that matter.
-
-    >>> duration(14000), duration(95), duration(4.2)
-    ('3 h 53 min', '1 min 35 s', '4.2 s')
-    """
-    if not math.isfinite(seconds):
-        return "–"
-    if seconds < 60:
-        return f"{seconds:.3g} s"
-    whole = round(seconds)
-    for size, name, part, part_name in ((3600, "h", 60, "min"), (60, "min", 1, "s")):
-        if whole >= size:
-            rest = whole % size // part
-            return f"{whole // size} {name}" + (f" {rest} {part_name}" if rest else "")
-    return f"{whole} s"
 
 
 def listed(texts: Sequence[str]) -> str:

@@ -4,9 +4,10 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from itertools import groupby, zip_longest
 
+from annealscope.controller.config.wording import scientific
 from annealscope.controller.report import cells
 from annealscope.controller.report.cells import UNKNOWN, Cell
-from annealscope.controller.report.numbers import percent, scientific
+from annealscope.controller.report.numbers import percent
 from annealscope.controller.report.summary import HoldSummary
 from annealscope.controller.report.summary_run import DoseLedger, RunSummary
 from annealscope.controller.report.verdicts import Check
@@ -81,9 +82,8 @@ def _shown(column: Column, holds: Sequence[HoldSummary]) -> bool:
     return any(column.always or column.cell(hold) != UNKNOWN for hold in holds)
 
 
-def rows(holds: Sequence[HoldSummary]) -> list[Row]:
+def rows(holds: Sequence[HoldSummary], shown: Sequence[Column]) -> list[Row]:
     """Return the first table: one line per stay, more when a method was used more than once in it."""
-    shown = columns(holds)
     return [row for stay in stays(holds) for row in _lines(stay, shown)]
 
 

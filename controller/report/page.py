@@ -12,6 +12,7 @@ from typing import Any
 
 from jinja2 import Environment, FunctionLoader, StrictUndefined
 
+from annealscope.controller.config.wording import duration, scientific
 from annealscope.controller.report import overview
 from annealscope.controller.report.across import TEMPERATURE, changes
 from annealscope.controller.report.digest import digest
@@ -20,7 +21,7 @@ from annealscope.controller.report.ledger import counts
 from annealscope.controller.report.load import load_run
 from annealscope.controller.report.logbook import logbook, markdown, table_logbook
 from annealscope.controller.report.manuscript import methods_text
-from annealscope.controller.report.numbers import duration, scientific, sentence
+from annealscope.controller.report.numbers import sentence
 from annealscope.controller.report.plates import Plate, hold_plates, run_plates
 from annealscope.controller.report.printed import write_run_pdf
 from annealscope.controller.report.provenance import fingerprints, recipe
@@ -42,9 +43,13 @@ OUTCOMES = {
     "stopped": "Stopped before the plan was through.",
     "aborted": "Aborted.",
     "failed": "Failed.",
-    "parked": "Parked: `annealscope continue` goes on.",
+    "crashed": "Crashed.",
+    "parked": "Parked.",
     "unfinished": "Not finished.",
 }
+
+GOES_ON = "`annealscope continue` goes on."
+"""Said of a run that has ended, but may be continued."""
 
 
 def write_report(run_folder: Path) -> Path:
@@ -76,17 +81,18 @@ def write_report(run_folder: Path) -> Path:
     try:
         (draft / "figures").mkdir()
         write_text(draft / "summary.json", json.dumps(digest(run), indent=1, ensure_ascii=False))
-        _write_for_others(run, draft)
-        write_text(draft / "index.html", render_page(run, draft))
+        methods = methods_text(run)
+        write_text(draft / "methods.txt", methods)
+        _write_logbook(run, draft)
+        write_text(draft / "index.html", render_page(run, methods, draft))
         return publish(draft, run_folder / "report", FILES)
     finally:
         shutil.rmtree(draft, ignore_errors=True)
 
 
-def _write_for_others(run: RunSummary, draft: Path) -> None:
-    """Write what goes into a manuscript and into another logbook."""
-    write_text(draft / "methods.txt", methods_text(run, run.records))
-    book = logbook(run, run.records)
+def _write_logbook(run: RunSummary, draft: Path) -> None:
+    """Write the logbook for programs and for people."""
+    book = logbook(run)
     write_csv(draft / "logbook.csv", table_logbook(book))
     write_text(draft / "logbook.md", markdown(book))
 
@@ -115,15 +121,15 @@ def publish(draft: Path, report: Path, names: Sequence[str]) -> Path:
     return report / names[-1]
 
 
-def render_page(run: RunSummary, draft: Path) -> str:
-    """Draw all figures into a draft, print them, and return the page that embeds them."""
-    figures, methods = draft / "figures", (draft / "methods.txt").read_text("utf-8").splitlines()
+def render_page(run: RunSummary, methods: str, draft: Path) -> str:
+    """Draw all figures into a draft, print them with the methods, and return the page that embeds them."""
+    figures = draft / "figures"
     # Large files are read while the figures are drawn: hashing needs the disk, drawing the processor.
     with ThreadPoolExecutor(1) as aside:
         digests = aside.submit(fingerprints, run.folder)
         found = checks(run.holds)
         _write_tables(run, found, figures)
-        values = _figures(run, figures) | _numbers(run, found) | {"methods_text": methods}
+        values = _figures(run, figures) | _numbers(run, found) | {"methods_text": methods.splitlines()}
         write_run_pdf(draft / "report.pdf", run, values)
         return str(template("page.html").render(run=run, fingerprints=digests.result(), **values))
 
@@ -187,7 +193,7 @@ def _numbers(run: RunSummary, found: list[Check]) -> dict[str, Any]:
         "columns": columns,
         "results_title": results_title(run.holds),
         "shown": {column.key for column in columns},
-        "rows": overview.rows(run.holds),
+        "rows": overview.rows(run.holds, columns),
         "checks": [(check, check_cells(check)) for check in found],
         "doses": [dose_cells(run.dose, region, labels) for region in run.dose.regions],
         "estimates": {hold.name: estimate_cells(hold) for hold in run.holds},
@@ -218,4 +224,5 @@ def _nothing_lost(run: RunSummary) -> bool:
 def _outcome(run: RunSummary) -> str:
     if run.outcome == "success" and not all(hold.analysed for hold in run.holds):
         return "Finished, but results are missing."
-    return OUTCOMES.get(run.outcome, run.outcome)
+    text = OUTCOMES.get(run.outcome, run.outcome)
+    return f"{text.removesuffix('.')}: {GOES_ON}" if run.goes_on else text

@@ -32,9 +32,6 @@ class PublishedState:
     persistence_line: tuple[float, float]
     """Slope, and intercept in 1/nm^2, of the line that it was found from."""
 
-    steady: bool
-    """Whether the two-time correlation looked stationary."""
-
 
 @dataclass(frozen=True)
 class Paper:
@@ -117,13 +114,11 @@ def load_paper() -> Paper:
 
 def _state(numbers: Mapping[str, Any], name: str) -> PublishedState:
     room, persistence = numbers["ecm"]["room_temperature"], numbers["fem"]["pair_persistence"][name]
-    steady = {"as_cast": "steady_degC", "annealed": "steady_annealed_degC"}[name]
     return PublishedState(
         tau_asymptote_s=_with_error(room["tau_asymptote_s"][name]),
         beta_limit=room["beta_limit"][name],
         persistence_nm=(persistence["length_nm"], persistence["length_error_nm"]),
         persistence_line=(persistence["slope"], persistence["intercept_per_nm2"]),
-        steady=25 in numbers["ecm"]["two_time"][steady],
     )
 
 

@@ -82,9 +82,10 @@ def run_plates(run: RunSummary) -> Iterable[Plate]:
             "temperature", "Course of the run", captions.COURSE,
             lambda: figure_temperature(run), lambda: table_temperature(run), wide=True,
         )  # fmt: skip
-    yield from _relaxation_plates(run, published(run))
-    yield from _variance_plates(run, published(run))
-    yield from _probe_plates(run, published(run))
+    paper = published(run)
+    yield from _relaxation_plates(run, paper)
+    yield from _variance_plates(run, paper)
+    yield from _probe_plates(run, paper)
 
 
 def _relaxation_plates(run: RunSummary, paper: Paper | None) -> Iterable[Plate]:

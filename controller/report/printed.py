@@ -4,7 +4,8 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from annealscope.controller.report.numbers import duration, sentence
+from annealscope.controller.config.wording import duration
+from annealscope.controller.report.numbers import sentence
 from annealscope.controller.report.overview import METHODS, Column, Row
 from annealscope.controller.report.pdf import CellTable, Cover, Section, write_pdf
 from annealscope.controller.report.summary_run import RunSummary

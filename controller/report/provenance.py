@@ -19,8 +19,11 @@ FACTS = ("run", "rig", "version", "seed", "clock")
 
 
 def text_of(path: Path) -> str:
-    """Return a text file; empty when it is not there."""
-    return path.read_text(encoding="utf-8", errors="replace") if path.is_file() else ""
+    """Return a text file; empty when it is not there, or cannot be read."""
+    try:
+        return path.read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        return ""
 
 
 def json_of(path: Path) -> Mapping[str, Any]:
@@ -61,9 +64,12 @@ def _flat(value: Mapping[str, Any], prefix: str = "") -> Iterable[tuple[str, Any
 
 
 def sha256_of(path: Path) -> str:
-    """Return the SHA-256 of a file as hexadecimal digits."""
-    with path.open("rb") as file:
-        return file_digest(file, "sha256").hexdigest()
+    """Return the SHA-256 of a file as hexadecimal digits; in its place why the file cannot be read."""
+    try:
+        with path.open("rb") as file:
+            return file_digest(file, "sha256").hexdigest()
+    except OSError as error:
+        return f"cannot be read: {error.strerror}"
 
 
 def fingerprints(folder: Path) -> dict[str, str]:

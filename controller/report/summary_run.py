@@ -122,9 +122,12 @@ class RunSummary:
     title: str
     outcome: str
     """``success``, ``incomplete`` (planned steps done, but not everything is recorded), ``stopped``,
-    ``aborted``, ``failed``, ``parked``, or ``unfinished``: the journal has no end."""
+    ``aborted``, ``failed``, ``crashed``, ``parked``, or ``unfinished``: the journal has no end."""
 
     why: str = ""
+    goes_on: bool = False
+    """Whether it has ended, but may be continued."""
+
     started_s: float = 0.0
     """Zero of the run's time axis, on the run's clock."""
 

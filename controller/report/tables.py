@@ -5,10 +5,10 @@ from typing import Any
 
 import numpy as np
 
-from annealscope.controller.config.wording import counted
+from annealscope.controller.config.wording import counted, duration, scientific
 from annealscope.controller.report import cells
 from annealscope.controller.report.cells import UNKNOWN, Cell
-from annealscope.controller.report.numbers import beside, duration, percent, pm, scientific
+from annealscope.controller.report.numbers import beside, percent, pm
 from annealscope.controller.report.style import Table
 from annealscope.controller.report.summary import HoldSummary
 from annealscope.controller.report.summary_run import DoseLedger, RegionDose

@@ -5,23 +5,25 @@ from dataclasses import asdict
 from typing import Any
 
 from annealscope.controller.plain import plain
-from annealscope.controller.report.study.figures import study_figures
-from annealscope.controller.report.study.numbers_table import numbers
+from annealscope.controller.report.study.figures import Shown
+from annealscope.controller.report.study.numbers_table import Number
 from annealscope.controller.report.study.relaxation_table import Line, table_relaxation
 from annealscope.controller.report.study.summary import RoleSummary, StudySummary
 from annealscope.controller.report.verdicts import Check, checks
 
 
-def digest(study: StudySummary, table: Sequence[Line]) -> dict[str, Any]:
+def digest(
+    study: StudySummary, table: Sequence[Line], found: Sequence[Number], figures: Sequence[Shown]
+) -> dict[str, Any]:
     """Return roles, both tables, comparisons with the truth, and what is missing; what is unknown is None."""
     header, rows = table_relaxation(table)
     value = {
         "study": study.title,
         "roles": {name: _role(role) for name, role in study.roles.items()},
         "table_1": [dict(zip(header, row, strict=True)) for row in rows],
-        "table_2": [asdict(number) | {"apart": number.apart} for number in numbers(study)],
+        "table_2": [asdict(number) | {"apart": number.apart} for number in found],
         "checks": [_check(name, check) for name, role in study.roles.items() for check in _checks(role)],
-        "missing": {shown.heading: shown.missing for shown in study_figures(study) if shown.missing},
+        "missing": {shown.heading: shown.missing for shown in figures if shown.missing},
     }
     cleaned: dict[str, Any] = plain(value)
     return cleaned

@@ -7,6 +7,7 @@ from functools import partial
 from matplotlib.figure import Figure
 
 from annealscope.controller.report.figures_run import figure_temperature, table_temperature
+from annealscope.controller.report.figures_temperature import has_first_peak, points_of
 from annealscope.controller.report.plates import Plate
 from annealscope.controller.report.study import (
     captions,
@@ -113,12 +114,15 @@ MAKERS = (
     ),
     Maker(
         "4 a", "variance_in_situ", "Variance in situ",
-        Need(IN_SITU, "variance V(k)", "fem", lambda hold: hold.variance is not None),
+        Need(IN_SITU, "first peak of V(k)", "fem", has_first_peak),
         captions.variance_in_situ, figures_order.figure_variances, figures_order.table_variances,
     ),
     Maker(
         "4 b", "variance_of_temperature", "First peak against temperature",
-        Need(IN_SITU, "first peak of V(k)", "fem", lambda hold: hold.variance and hold.variance.peaks),
+        Need(
+            IN_SITU, "first peak of V(k)", "fem", has_first_peak, lambda role: points_of(role.holds("fem")),
+            rule="the figure needs first peaks at two temperatures, with one probe size.",
+        ),
         captions.heights, figures_order.figure_heights, figures_order.table_heights,
     ),
     Maker(

@@ -5,18 +5,15 @@ from typing import Any
 
 import numpy as np
 from matplotlib import colormaps
-from matplotlib.axes import Axes
 from matplotlib.colors import LogNorm
 from matplotlib.figure import Figure
-from matplotlib.image import AxesImage
 
-from annealscope.controller.report.figures_map import blocks
+from annealscope.controller.report.figures_map import blocks, draw_two_time
 from annealscope.controller.report.numbers import percent, signed
 from annealscope.controller.report.study.figures_relaxation import maps
 from annealscope.controller.report.study.summary import STATES, StudySummary
 from annealscope.controller.report.style import (
     DOUBLE_MM,
-    GAP,
     MASKED,
     Table,
     colour_bar,
@@ -26,7 +23,6 @@ from annealscope.controller.report.style import (
     robust_limits,
     scale_bar,
     shrink,
-    time_unit,
 )
 from annealscope.controller.report.summary import HoldSummary, TwoTimeCorrelation
 
@@ -61,14 +57,17 @@ def figure_two_times(panels: Sequence[Panel]) -> Figure:
     width_mm = DOUBLE_MM if len(panels) > 2 else 0.72 * DOUBLE_MM
     figure = new_figure(width_mm, (width_mm - 32) / max(len(panels), 2) + 22)
     row = figure.subplots(1, len(panels), sharex=True, sharey=True, squeeze=False)[0]
-    drawn = [[block.value - 1 for block in blocks(two_time)] for _, _, two_time in panels]
+    drawn = [list(blocks(two_time)) for _, _, two_time in panels]
     scales = [_amplitude(hold) for _, hold, _ in panels]
-    every = [value.ravel() / scale for values, scale in zip(drawn, scales, strict=True) for value in values]
+    scaled = zip(drawn, scales, strict=True)
+    every = [(block.value.ravel() - 1) / scale for found, scale in scaled for block in found]
     limits = robust_limits(np.concatenate(every))[0], TOP
-    for axes, (title, hold, two_time), scale in zip(row, panels, scales, strict=True):
-        image = _draw_two_time(axes, two_time, scale, limits)
+    stop_s = max(found[-1].stop_s for found in drawn)
+    for axes, (title, hold, _), found, scale in zip(row, panels, drawn, scales, strict=True):
+        image = draw_two_time(axes, found, scale, limits, stop_s)
         axes.set_title(f"{title}\n{says(hold)}", fontsize=6.5)
-    row[0].set_ylabel(row[0].get_xlabel().replace("₁", "₂"))
+    for axes in row[1:]:
+        axes.set_ylabel("")
     colour_bar(row[-1], image, "(C(t₁, t₂) − 1) / A")
     return figure
 
@@ -77,24 +76,6 @@ def _amplitude(hold: HoldSummary) -> float:
     """Return A of the two-time fit, or of another; contrasts of places differ, and say nothing of aging."""
     fits = [hold.fits[name] for name in ("ttcf", "corrected", "pixel") if name in hold.fits]
     return next((fit.amplitude for fit in fits if fit.amplitude > 0), 1.0)
-
-
-def _draw_two_time(
-    axes: Axes, two_time: TwoTimeCorrelation, scale: float, limits: tuple[float, float]
-) -> AxesImage:
-    found = list(blocks(two_time))
-    unit_s, unit = time_unit(found[-1].stop_s)
-    axes.set_facecolor(GAP)
-    for block in found:
-        edges = (block.start_s / unit_s, block.stop_s / unit_s)
-        image = axes.imshow(
-            (block.value - 1) / scale, origin="lower", extent=edges * 2, vmin=limits[0], vmax=limits[1],
-            cmap="viridis",
-        )  # fmt: skip
-    whole = (found[0].start_s / unit_s, found[-1].stop_s / unit_s)
-    axes.set(xlabel=f"t₁ / {unit}", xlim=whole, ylim=whole)
-    axes.spines[:].set_visible(False)
-    return image
 
 
 def says(hold: HoldSummary) -> str:

@@ -11,6 +11,7 @@ from annealscope.controller.report.figures_fem import SHOWN_PER_NM
 from annealscope.controller.report.figures_temperature import (
     Point,
     figure_variance_of_temperature,
+    first_peaks,
     points_of,
     table_variance_of_temperature,
 )
@@ -30,6 +31,11 @@ def scaled(study: StudySummary) -> ScaledVariance | None:
 
 def points(study: StudySummary) -> list[Point]:
     """Return the first peaks in situ, of the probe size that most grids have."""
+    return first_peaks(study.role("in_situ").holds("fem"), scaled(study))
+
+
+def against_temperature(study: StudySummary) -> list[Point]:
+    """Return the first peaks in situ when they have several temperatures; none otherwise."""
     return points_of(study.role("in_situ").holds("fem"), scaled(study))
 
 
@@ -72,13 +78,14 @@ def _rows(point: Point) -> Iterable[tuple[str | float, ...]]:
 
 def figure_heights(study: StudySummary) -> Figure:
     """Draw the height of the first peak against temperature."""
-    return figure_variance_of_temperature(points(study), study.paper, scaled(study) is not None)
+    return figure_variance_of_temperature(against_temperature(study), study.paper, scaled(study) is not None)
 
 
 def table_heights(study: StudySummary) -> Table:
     """Return one row per grid with its peak, its integral and its truth."""
-    header, rows = table_variance_of_temperature(points(study), scaled(study))
-    integrals = [integral_per_nm(point) for point in points(study)]
+    found = against_temperature(study)
+    header, rows = table_variance_of_temperature(found, scaled(study))
+    integrals = [integral_per_nm(point) for point in found]
     return (*header, "integral of the first peak above its base / 1/nm"), [
         (*row, value) for row, value in zip(rows, integrals, strict=True)
     ]

@@ -8,6 +8,7 @@ from matplotlib.figure import Figure
 
 from annealscope.controller.report.figures_fem import SHOWN_PER_NM
 from annealscope.controller.report.figures_probes import on_the_line
+from annealscope.controller.report.load_arrays import number
 from annealscope.controller.report.numbers import pm
 from annealscope.controller.report.paper import Paper
 from annealscope.controller.report.study.colours import STATE_COLOURS, of_place
@@ -98,7 +99,7 @@ def figure_stratton_voyles(study: StudySummary) -> Figure:
             series.x, series.y, yerr=series.sigma, fmt=MARKERS[state], color=color, ms=4, capsize=2.5,
             elinewidth=0.7, label=STATES[state],
         )  # fmt: skip
-        radius, sigma = number(series, "R_max_nm"), number(series, "sigma_R_max_nm")
+        radius, sigma = number(series.numbers.get("R_max_nm")), number(series.numbers.get("sigma_R_max_nm"))
         if radius > 0:
             label = f"largest at R = {pm(radius, sigma, 'nm')}"
             axes.axvline(1 / radius**2, color=color, lw=0.9, ls=(0, (4, 3)), label=label)
@@ -118,12 +119,6 @@ def _probe_sizes(axes: Axes, inverse_squares: Sequence[float]) -> None:
     top = axes.secondary_xaxis("top")
     top.set_xticks([1 / size**2 for size in shown], [f"{size:.3g}" for size in shown])
     top.set_xlabel("Probe size R / nm")
-
-
-def number(series: ProbeSeries, name: str) -> float:
-    """Return a number that follows from a series; NaN when there is none."""
-    value = series.numbers.get(name)
-    return float(value) if isinstance(value, int | float) else float("nan")
 
 
 def pair_persistence(study: StudySummary) -> dict[str, ProbeSeries]:
@@ -154,10 +149,11 @@ def _draw_persistence(axes: Axes, series: ProbeSeries, state: str, x: FloatArray
             series.x[chosen], series.y[chosen], yerr=errors, fmt=MARKERS[state], color=color, mfc=face, ms=4,
             capsize=2.5, elinewidth=0.7, zorder=3,
         )  # fmt: skip
-    slope, intercept = number(series, "slope"), number(series, "intercept_per_nm2")
+    slope, intercept = number(series.numbers.get("slope")), number(series.numbers.get("intercept_per_nm2"))
     if np.isfinite(slope * intercept):
-        length = pm(number(series, "length_nm"), number(series, "sigma_length_nm"), "nm")
-        axes.plot(x, slope * x + intercept, color=color, label=f"{STATES[state]}, Λ = {length}")
+        length, sigma = (number(series.numbers.get(name)) for name in ("length_nm", "sigma_length_nm"))
+        label = f"{STATES[state]}, Λ = {pm(length, sigma, 'nm')}"
+        axes.plot(x, slope * x + intercept, color=color, label=label)
 
 
 def _published_line(axes: Axes, paper: Paper | None, state: str, x: FloatArray) -> None:

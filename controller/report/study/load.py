@@ -10,16 +10,13 @@ from annealscope.controller.config.study import Role, StudyFile
 from annealscope.controller.live import LIVE_FILE, writer_lives
 from annealscope.controller.report.bias import expected
 from annealscope.controller.report.load import load_run
+from annealscope.controller.report.load_arrays import UNREADABLE
 from annealscope.controller.report.load_ecm import ecm_parts
 from annealscope.controller.report.study.summary import RoleSummary, StudySummary
 from annealscope.controller.report.summary import HoldSummary
 
 OF_RESULTS = ("correlation", "fits", "drift", "two_time", "durations", "aging", "tau_map")
 """What of a movie is computed, and so differs in its beginning."""
-
-
-CAN_GO_ON = ("unfinished", "parked", "failed")
-"""Outcomes of runs that can be continued."""
 
 
 def load_study_runs(given: StudyFile, extracts: Mapping[str, Path]) -> StudySummary:
@@ -69,7 +66,7 @@ def _incomplete(role: RoleSummary) -> str:
     """Say what is wrong with a run that is there, if anything is."""
     if writer_lives(role.folder / LIVE_FILE):
         return f"{role.name}: the run still goes on; write this report again when it has ended."
-    if role.run is not None and role.run.outcome in CAN_GO_ON:
+    if role.run is not None and (role.run.goes_on or role.run.outcome == "unfinished"):
         return f"{role.name}: the run is {role.run.outcome}; `annealscope continue {role.folder}` goes on."
     if role.extract_s is not None and role.extract is None:
         return (
@@ -88,7 +85,7 @@ def load_extract(movies: Sequence[HoldSummary], path: Path) -> HoldSummary | Non
             slots, starts = (tuple(known[key].tolist()) for key in ("segment_slots", "segment_starts"))
             frames, lost, span_s = int(known["frames"]), int(known["lost"]), float(known["span_s"])
             movie = next(hold for hold in movies if hold.name == str(known["hold"]))
-    except (OSError, KeyError, ValueError, StopIteration):
+    except (*UNREADABLE, StopIteration):
         return None
     fits, computed = parts["fits"], {key: parts[key] for key in OF_RESULTS}
     seen = expected(fits.get("corrected"), fits.get("pixel"), parts["durations"], sum(slots), movie.period_s)

@@ -20,6 +20,9 @@ class Need:
     of_run: Callable[[RoleSummary], object] | None = None
     """Instead, for what follows from several."""
 
+    rule: str = ""
+    """What several must have together, in a sentence: said where acquisitions have it, but not the run."""
+
     def there(self, role: RoleSummary) -> bool:
         """Say whether a run has it at all."""
         if self.of_run is not None:
@@ -37,9 +40,14 @@ class Need:
             if role.run is None:
                 yield role.missing
             elif not self.there(role):
-                yield f"{name}: {role.folder} has no {self.what}. {_remedy(role)}"
+                yield f"{name}: {self._why_not(role)}"
             else:
                 yield from self._holds_without(role)
+
+    def _why_not(self, role: RoleSummary) -> str:
+        if self.rule and any(self.of_hold(hold) for hold in role.holds(self.method)):
+            return self.rule
+        return f"{role.folder} has no {self.what}. {_remedy(role)}"
 
     def _holds_without(self, role: RoleSummary) -> Iterable[str]:
         for hold in role.holds(self.method) if self.method else ():

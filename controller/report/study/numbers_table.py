@@ -8,9 +8,10 @@ import numpy as np
 from annealscope.controller.report.cells import UNKNOWN, Cell
 from annealscope.controller.report.figures_duration import LAWS
 from annealscope.controller.report.figures_temperature import Point
+from annealscope.controller.report.load_arrays import number
 from annealscope.controller.report.numbers import pm
 from annealscope.controller.report.study.figures_order import points
-from annealscope.controller.report.study.figures_probes import number, pair_persistence, stratton_voyles
+from annealscope.controller.report.study.figures_probes import pair_persistence, stratton_voyles
 from annealscope.controller.report.study.figures_relaxation import rooms
 from annealscope.controller.report.study.summary import STATES, StudySummary
 from annealscope.controller.report.style import Table
@@ -57,13 +58,13 @@ def _lengths(study: StudySummary) -> Iterable[Number]:
     for state, series in stratton_voyles(study).items():
         yield Number(
             "3 c", f"R of the largest variance, {STATES[state]}", "maximum of a parabola through the heights",
-            "nm", number(series, "R_max_nm"), number(series, "sigma_R_max_nm"),
+            "nm", number(series.numbers.get("R_max_nm")), number(series.numbers.get("sigma_R_max_nm")),
             paper.mro_size_nm if paper else NONE,
         )  # fmt: skip
     for state, series in pair_persistence(study).items():
         yield Number(
             "3 d", f"pair-persistence length Λ, {STATES[state]}", "√(slope/intercept)/2π",
-            "nm", number(series, "length_nm"), number(series, "sigma_length_nm"),
+            "nm", number(series.numbers.get("length_nm")), number(series.numbers.get("sigma_length_nm")),
             paper.states[state].persistence_nm if paper else NONE,
         )  # fmt: skip
 
@@ -88,7 +89,7 @@ def relative_change(before: ProbeSeries, after: ProbeSeries) -> tuple[float, flo
     i, j = np.nonzero(same)
     if not i.size:
         return NONE
-    thickness = [number(series, "scaled_to_thickness") for series in (before, after)]
+    thickness = [number(series.numbers.get("scaled_to_thickness")) for series in (before, after)]
     scale = thickness[1] / thickness[0] if all(value > 0 for value in thickness) else 1.0
     ratio = scale * after.y[j] / before.y[i]
     errors = [

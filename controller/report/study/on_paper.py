@@ -1,21 +1,13 @@
 """The report of a study as PDF: its tables and figures in the order of the paper."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from annealscope.controller.config.wording import counted
 from annealscope.controller.report.pdf import CellTable, Cover, Part, Section, write_pdf
 from annealscope.controller.report.save import DrawnPlate
 from annealscope.controller.report.study.figures import CHAPTERS, Shown
-from annealscope.controller.report.study.numbers_table import number_cells, numbers
-from annealscope.controller.report.study.relaxation_table import (
-    BETA,
-    TAU,
-    Line,
-    failed_cells,
-    line_cells,
-    tiles,
-)
 from annealscope.controller.report.study.summary import StudySummary
 
 TABLE_1 = (
@@ -40,30 +32,41 @@ Drawn = tuple[Shown, Sequence[DrawnPlate]]
 """A figure of the paper, and its plate where there are data for it."""
 
 
-def write_paper(path: Path, study: StudySummary, table: Sequence[Line], figures: Sequence[Drawn]) -> None:
-    """Write the report as PDF; the figures are of no other use afterwards."""
+def write_paper(path: Path, study: StudySummary, values: Mapping[str, Any], figures: Sequence[Drawn]) -> None:
+    """Write the report as PDF; the figures are of no other use afterwards.
+
+    Parameters
+    ----------
+    path
+        The file.
+    study
+        The study.
+    values
+        The tables that the HTML page is filled with.
+    figures
+        The figures of the paper.
+    """
     runs = f"{counted(len(study.roles), 'run')}{', simulated specimen' if study.simulated else ''}"
     facts = [(role.name, role.missing or str(role.folder)) for role in study.roles.values()]
-    write_pdf(path, Cover(study.title, runs, tiles(study, table), facts), _sections(study, table, figures))
+    write_pdf(path, Cover(study.title, runs, values["facts"], facts), _sections(study, values, figures))
 
 
-def _sections(study: StudySummary, table: Sequence[Line], figures: Sequence[Drawn]) -> Iterable[Section]:
-    yield from _tables(study, table)
+def _sections(study: StudySummary, values: Mapping[str, Any], figures: Sequence[Drawn]) -> Iterable[Section]:
+    yield from _tables(study, values)
     for chapter in CHAPTERS:
         of_chapter = [each for each in figures if each[0].chapter == chapter]
         yield Section(chapter, [part for each in of_chapter for part in _parts(*each)])
 
 
-def _tables(study: StudySummary, table: Sequence[Line]) -> Iterable[Section]:
+def _tables(study: StudySummary, values: Mapping[str, Any]) -> Iterable[Section]:
+    (tau, of_tau), (beta, of_beta) = values["tables"]
+    yield Section(f"Table 1 · {tau}", [CellTable(of_tau)])
     note = f"{TABLE_1} {UNDONE}" if study.paper else TABLE_1
-    for quantity in (TAU, BETA):
-        rows = [line_cells(line, quantity, study.simulated, study.paper is not None) for line in table]
-        yield Section(f"Table 1 · {quantity.words}", [CellTable(rows, note if quantity is BETA else "")])
+    yield Section(f"Table 1 · {beta}", [CellTable(of_beta, note)])
     note = f"{TABLE_2} {APART}" if study.paper and study.simulated else TABLE_2
-    found = [number_cells(each) for each in numbers(study)]
-    yield Section("Table 2 · Other numbers", [CellTable(found, note)])
-    if failed := failed_cells(study):
-        yield Section("Beyond the tolerance", [CellTable(failed, FAILED)])
+    yield Section("Table 2 · Other numbers", [CellTable(values["numbers"], note)])
+    if values["failed"]:
+        yield Section("Beyond the tolerance", [CellTable(values["failed"], FAILED)])
 
 
 def _parts(shown: Shown, plates: Sequence[DrawnPlate]) -> Iterable[Part]:

@@ -17,7 +17,7 @@ from annealscope.controller.report.save import write_csv
 from annealscope.controller.report.study.digest import digest
 from annealscope.controller.report.study.figures import CHAPTERS, TABLE_1_NEEDS, study_figures
 from annealscope.controller.report.study.load import load_study_runs
-from annealscope.controller.report.study.numbers_table import number_cells, numbers, table_numbers
+from annealscope.controller.report.study.numbers_table import Number, number_cells, numbers, table_numbers
 from annealscope.controller.report.study.on_paper import Drawn, write_paper
 from annealscope.controller.report.study.relaxation_table import (
     BETA,
@@ -85,10 +85,14 @@ def write_study(given: StudyFile, folder: Path, extracts: Mapping[str, Path]) ->
     draft = Path(tempfile.mkdtemp(prefix=".report-", dir=folder))
     try:
         (draft / "figures").mkdir()
-        table, figures = lines(study.compared(), study.paper), _drawn(study, draft / "figures")
-        write_text(draft / NUMBERS, json.dumps(digest(study, table), indent=1, ensure_ascii=False))
-        write_text(draft / PAGE, _render(study, table, figures, draft / "figures"))
-        write_paper(draft / PAPER, study, table, figures)
+        table, found = lines(study.compared(), study.paper), numbers(study)
+        figures, values = _drawn(study, draft / "figures"), tables(study, table, found)
+        known = digest(study, table, found, [shown for shown, _ in figures])
+        write_text(draft / NUMBERS, json.dumps(known, indent=1, ensure_ascii=False))
+        write_csv(draft / "figures" / "table_1.csv", table_relaxation(table))
+        write_csv(draft / "figures" / "table_2.csv", table_numbers(found))
+        write_text(draft / PAGE, _render(study, values, figures))
+        write_paper(draft / PAPER, study, values, figures)
         return publish(draft, folder, (NUMBERS, PAPER, PAGE))
     finally:
         shutil.rmtree(draft, ignore_errors=True)
@@ -99,21 +103,19 @@ def _drawn(study: StudySummary, folder: Path) -> list[Drawn]:
     return [(each, drawn([each.plate], folder) if each.plate else []) for each in study_figures(study)]
 
 
-def _render(study: StudySummary, table: list[Line], figures: list[Drawn], folder: Path) -> str:
-    """Write the tables into a folder, and return the page."""
+def _render(study: StudySummary, values: dict[str, Any], figures: list[Drawn]) -> str:
+    """Return the page."""
     with ThreadPoolExecutor(1) as aside:  # hashing needs the disk, the rest the processor
         prints = aside.submit(_fingerprints, study)
-        values = _tables(study, table, folder) | {"figures": figures, "groups": _groups(figures)}
+        shown = values | {"figures": figures, "groups": _groups(figures)}
         runs = [(role, _facts(role)) for role in study.roles.values()]
         return str(
-            template("study.html").render(study=study, runs=runs, fingerprints=prints.result(), **values)
+            template("study.html").render(study=study, runs=runs, fingerprints=prints.result(), **shown)
         )
 
 
-def _tables(study: StudySummary, table: list[Line], folder: Path) -> dict[str, Any]:
-    found = numbers(study)
-    write_csv(folder / "table_1.csv", table_relaxation(table))
-    write_csv(folder / "table_2.csv", table_numbers(found))
+def tables(study: StudySummary, table: list[Line], found: list[Number]) -> dict[str, Any]:
+    """Return both tables of the paper and what stands around them, for the page and the PDF."""
     return {
         "facts": tiles(study, table),
         "tables": [(quantity.words, _cells(study, table, quantity)) for quantity in (TAU, BETA)],

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 
 from annealscope.controller.report.paper import Paper, paper_of
@@ -87,7 +88,7 @@ class StudySummary:
         """Every acquisition of every run."""
         return tuple(hold for role in self.roles.values() if role.run for hold in role.run.holds)
 
-    @property
+    @cached_property
     def paper(self) -> Paper | None:
         """The published numbers, when every specimen is of their alloy."""
         return paper_of({hold.material for hold in self.holds if hold.material})
