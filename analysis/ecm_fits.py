@@ -13,6 +13,7 @@ from annealscope.analysis.fit_spec import FitFlag, FitSpec
 from annealscope.analysis.jackknife import LEAST_BLOCKS, left_out_error
 from annealscope.analysis.kww import BETA_STEPS, KwwFit, fit_each, fit_each_finite, fit_kww, fit_kww_finite
 from annealscope.analysis.kww_batch import CurveFits
+from annealscope.analysis.kww_model import finite_kww
 from annealscope.analysis.map_curves import ROUNDING
 from annealscope.analysis.multitau import LagSums
 from annealscope.analysis.precision import Model
@@ -76,6 +77,12 @@ def corrected_fit(totals: BlockTotals, ratio: FloatArray, time: Timeline, spec: 
         return _no_fit("finite", "half")
     lag_s = totals.lag_slots * time.spacing_s
     return fit_kww_finite(lag_s, ratio - 1, **finite_record(totals, time, spec), n_speckles=spec.n_speckles)
+
+
+def corrected_curve(fit: KwwFit, totals: BlockTotals, time: Timeline) -> FloatArray:
+    """Return g2 as the corrected fit has it at all lags, shape (L,); NaN where the record has no pair."""
+    decay = finite_kww(totals.lag_slots, fit.tau_s, fit.beta, width_slots=totals.width_slots, **time.layout)
+    return 1 + fit.amplitude * decay
 
 
 def fit_results(found: dict[str, Estimate]) -> Results:

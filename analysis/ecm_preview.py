@@ -8,14 +8,14 @@ import numpy as np
 import numpy.typing as npt
 
 from annealscope.analysis.averages import BlockTotals, block_totals
-from annealscope.analysis.ecm_fits import estimates, fit_results
+from annealscope.analysis.ecm_fits import corrected_curve, estimates, fit_results
 from annealscope.analysis.ecm_maps import fitted_map
 from annealscope.analysis.ecm_results import FWHM_IN_BLOCK
 from annealscope.analysis.ecm_rows import LEAST_FRAMES, Rows, Timeline, timeline, usable
 from annealscope.analysis.ecm_spec import EcmSpec
 from annealscope.analysis.exact import ExactCorrelator
 from annealscope.analysis.jackknife import block_labels, left_out_error
-from annealscope.analysis.kww_model import finite_kww, kww
+from annealscope.analysis.kww_model import kww
 from annealscope.analysis.map_curves import map_curves
 from annealscope.analysis.multitau import LagSums, MultiTau
 from annealscope.analysis.preview import small
@@ -91,16 +91,9 @@ def _fits(totals: BlockTotals, time: Timeline, spec: EcmSpec) -> Results:
     pixel, corrected = found["pixel"], found["corrected"]
     lag_s = totals.lag_slots * time.spacing_s
     decay = kww(lag_s, pixel.fit.tau_s, pixel.fit.beta)
-    finite = finite_kww(
-        totals.lag_slots,
-        corrected.fit.tau_s,
-        corrected.fit.beta,
-        width_slots=totals.width_slots,
-        **time.layout,
-    )
     return fit_results({"pixel": pixel, "corrected": corrected}) | {
         "kww/pixel/curve": small(1 + pixel.fit.baseline + pixel.fit.amplitude * decay),
-        "kww/corrected/curve": small(1 + corrected.fit.amplitude * finite),
+        "kww/corrected/curve": small(corrected_curve(corrected.fit, totals, time)),
     }
 
 

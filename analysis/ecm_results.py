@@ -10,7 +10,7 @@ import numpy.typing as npt
 from annealscope.analysis.averages import BlockTotals, block_totals
 from annealscope.analysis.ecm_age import age_results
 from annealscope.analysis.ecm_duration import Prefix, duration_results, fitted_prefix
-from annealscope.analysis.ecm_fits import estimates, fit_results
+from annealscope.analysis.ecm_fits import corrected_curve, estimates, fit_results
 from annealscope.analysis.ecm_frames import LargestCount
 from annealscope.analysis.ecm_maps import map_results
 from annealscope.analysis.ecm_mask import shown
@@ -68,6 +68,7 @@ def ecm_results(record: Record) -> Results:
     totals = block_totals(record.sums, labels)
     found = estimates(totals, time, spec)
     results = _curves(record, time, totals) | fit_results(found)
+    results["kww/corrected/curve"] = Result(corrected_curve(found["corrected"].fit, totals, time))
     with suppress(InvalidData):  # shorter than a bin: no map of times
         results |= _two_time(record.two_time, labels, time, spec, found["ttcf"].fit)
     whole = Prefix(totals, time, found)

@@ -5,6 +5,7 @@ import pytest
 
 from annealscope.analysis.averages import BlockTotals
 from annealscope.analysis.ecm_duration import duration_results, fitted_prefix
+from annealscope.analysis.ecm_fits import corrected_curve
 from annealscope.analysis.ecm_rows import FrameRows, FrameState, Timeline, timeline
 from annealscope.analysis.ecm_spec import EcmSpec
 from annealscope.analysis.kww import kww
@@ -56,6 +57,8 @@ def test_lost_frames_bias_neither_the_corrected_time_nor_the_expected_one(lost):
     seen = (N_SLOTS - lost[1] + lost[0]) * PERIOD_S / TAU_S + 1
     assert results["duration"].attrs["seen_times"] == pytest.approx(seen, rel=1e-3)
     assert np.isfinite(results["duration/corrected_tau_s"].values[-1])
+    drawn = corrected_curve(fit, whole.totals, time)
+    np.testing.assert_allclose(drawn, whole.totals.g2()["ratio"], atol=1e-4)
 
 
 def test_errors_and_cautions_count_what_is_seen_of_a_record():

@@ -1,6 +1,7 @@
 """Figures of a report, and numbers as people write them."""
 
 import re
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -9,12 +10,19 @@ from hypothesis import strategies as st
 
 from annealscope.analysis.twotime_map import without_diagonal
 from annealscope.controller.config.wording import duration, scientific
-from annealscope.controller.report.figures_hold import figure_drift, running_median
+from annealscope.controller.report.figures_hold import figure_drift, model_curve, running_median
 from annealscope.controller.report.figures_map import blocks, figure_two_time
 from annealscope.controller.report.figures_tau_map import fractions
 from annealscope.controller.report.numbers import pm
 from annealscope.controller.report.style import round_length, shrink
-from annealscope.controller.report.summary import DriftTrace, HoldSummary, TauMap, TwoTimeCorrelation
+from annealscope.controller.report.summary import (
+    Correlation,
+    DriftTrace,
+    Fit,
+    HoldSummary,
+    TauMap,
+    TwoTimeCorrelation,
+)
 
 
 def test_limits_are_drawn_where_the_measured_displacement_comes_near() -> None:
@@ -26,6 +34,17 @@ def test_limits_are_drawn_where_the_measured_displacement_comes_near() -> None:
     assert levels == {1.0}
     assert measured.get_title("right") == "warn ±1 nm, limit ±5 nm (off scale)"
     assert measured.get_ylim()[1] < 3
+
+
+def test_a_fit_is_drawn_as_the_hold_file_has_it() -> None:
+    lag_s, curve = np.array([1.0, 2.0, 4.0]), np.array([0.09, 0.05, -0.01])
+    correlation = Correlation(lag_s, {"ratio": 1 + curve}, None)
+    hold = HoldSummary(
+        2, "02_ecm", correlation=correlation, segment_slots=(9,), segment_starts=(0,), period_s=1.0
+    )
+    fit = Fit(3.0, 0.7, amplitude=0.1, model="finite", curve=curve)
+    np.testing.assert_array_equal(model_curve(fit, lag_s[1:], hold), curve[1:])
+    assert not np.allclose(model_curve(replace(fit, curve=None), lag_s, hold), curve)
 
 
 def test_a_running_median_ignores_single_outliers() -> None:

@@ -142,7 +142,9 @@ def range_end_s(hold: HoldSummary, data: Correlation, y: FloatArray, fit: Fit) -
 
 
 def model_curve(fit: Fit, lag_s: FloatArray, hold: HoldSummary) -> FloatArray:
-    """Evaluate a fit at lags in s; ``corrected`` fits include what the finite record takes away."""
+    """Evaluate a fit at lags in s of the hold; ``corrected`` fits have what the finite record takes away."""
+    if fit.curve is not None and hold.correlation is not None:
+        return np.asarray(np.interp(lag_s, hold.correlation.lag_s, fit.curve))
     if "finite" not in fit.model or not hold.segment_slots:
         return np.asarray(fit.amplitude * kww(lag_s, fit.tau_s, fit.beta) + np.nan_to_num(fit.baseline))
     slots = np.rint(lag_s / hold.period_s).astype(np.int64)

@@ -65,13 +65,17 @@ def _correlation(entry: Any) -> Correlation | None:
 
 
 def _fits(entry: Any) -> Iterable[tuple[str, Fit]]:
+    lag_s = array_of(entry, "g2/lag")
     for name, group in entry.get("kww", {}).items():
         known = attributes(group)
         fields: dict[str, Any] = {key: float(known[key]) for key in FIT_NUMBERS if key in known}
         fields |= {key: str(known[key]) for key in FIT_WORDS if key in known}
         if {"tau_s", "beta"} <= set(fields):
             at_beta = dict(_pairs(known.get("beta_steps", ()), known.get("tau_at_beta_s", ())))
-            yield name, Fit(**fields, flags=FitFlag(int(known.get("flags", 0))), tau_at_beta_s=at_beta)
+            g2 = None if lag_s is None else array_along(entry, f"kww/{name}/curve", lag_s)
+            curve = None if g2 is None else g2 - 1
+            flags = FitFlag(int(known.get("flags", 0)))
+            yield name, Fit(**fields, flags=flags, curve=curve, tau_at_beta_s=at_beta)
 
 
 def _pairs(steps: Any, tau_s: Any) -> Iterable[tuple[float, float]]:

@@ -75,6 +75,9 @@ class Fit:
     errors: str = ""
     """Where the errors come from: ``jackknife`` or ``error scale``; empty when the file does not say."""
 
+    curve: FloatArray | None = None
+    """g2 - 1 of the fit at the lags of the hold, shape (L,); None: the file does not have it."""
+
     tau_at_beta_s: Mapping[float, float] = field(default_factory=dict)
     """tau with beta held at a step from the fitted one, by the step."""
 
