@@ -8,7 +8,7 @@ import sys
 from importlib.metadata import version
 
 import pytest
-from small_run import annealscope, command, write_inputs
+from small_run import annealscope, annealscope_here, command, write_inputs
 
 from annealscope.controller.cli.guarded import guarded
 from annealscope.controller.cli.status import show
@@ -60,7 +60,7 @@ def test_every_fault_of_a_protocol_is_named_with_its_place(tmp_path):
         .replace("60 K/min}\nsettle", "60}\nsettle")
     )
     protocol.write_text(text)
-    done = annealscope("validate", protocol)
+    done = annealscope_here("validate", protocol)
     assert done.returncode == 3
     assert f"{protocol}:5:" in done.stderr
     assert "perod" in done.stderr
@@ -73,7 +73,7 @@ def test_limits_rig_and_dose_are_held_against_at_once(tmp_path):
     text = protocol.read_text().replace("max_cooling_rate: 60", "max_cooling_rate: 40")
     protocol.write_text(text.replace("{max_temp", "{max_dose_per_region: 1e9 e/nm^2, max_temp"))
     rig.write_text(rig.read_text().replace("max_temperature: 500 degC", "max_temperature: 90 degC"))
-    done = annealscope("validate", protocol, "--rig", rig)
+    done = annealscope_here("validate", protocol, "--rig", rig)
     assert done.returncode == 3
     heads = [line for line in done.stderr.splitlines() if line.startswith(str(protocol))]
     assert [head.split(": ")[1] for head in heads] == [
@@ -155,7 +155,7 @@ def test_a_compression_that_does_not_exist_is_refused_before_anything_is_written
     ],
 )
 def test_wrong_use_gives_a_message_and_its_exit_code(arguments, code, tmp_path):
-    done = annealscope(*arguments, cwd=tmp_path)
+    done = annealscope_here(*arguments, cwd=tmp_path)
     assert done.returncode == code, done.stderr
     assert done.stderr.strip()
     assert "Traceback" not in done.stderr
@@ -164,7 +164,7 @@ def test_wrong_use_gives_a_message_and_its_exit_code(arguments, code, tmp_path):
 def test_a_protocol_that_the_rig_cannot_run_is_refused_before_anything_is_written(tmp_path):
     protocol, rig = write_inputs(tmp_path)
     rig.write_text(rig.read_text().replace("max_temperature: 500 degC", "max_temperature: 90 degC"))
-    done = annealscope("run", protocol, "--rig", rig, "--out", tmp_path / "run")
+    done = annealscope_here("run", protocol, "--rig", rig, "--out", tmp_path / "run")
     assert done.returncode == 3
     assert "90" in done.stderr
     assert not (tmp_path / "run").exists()
@@ -173,7 +173,7 @@ def test_a_protocol_that_the_rig_cannot_run_is_refused_before_anything_is_writte
 def test_an_unknown_driver_is_a_device_error(tmp_path):
     protocol, rig = write_inputs(tmp_path)
     rig.write_text(rig.read_text().replace("holder:\n  driver: simulated", "holder:\n  driver: acme"))
-    done = annealscope("run", protocol, "--rig", rig, "--out", tmp_path / "run")
+    done = annealscope_here("run", protocol, "--rig", rig, "--out", tmp_path / "run")
     assert done.returncode == 4
     assert "no driver 'acme'" in done.stderr
 
@@ -204,7 +204,7 @@ def test_a_pipe_or_folder_is_no_protocol(tmp_path):
 @pytest.mark.skipif(os.name == "nt", reason="links need rights")
 def test_a_run_folder_below_a_loop_of_links_is_refused(tmp_path):
     (tmp_path / "loop").symlink_to("loop")
-    done = annealscope("run", "quick_look", "--out", "loop/run", cwd=tmp_path)
+    done = annealscope_here("run", "quick_look", "--out", "loop/run", cwd=tmp_path)
     assert done.returncode == 2, done.stderr
     assert "cannot make the run folder loop/run" in done.stderr
     assert "Traceback" not in done.stderr
@@ -216,7 +216,7 @@ def test_a_run_folder_below_a_loop_of_links_is_refused(tmp_path):
 def test_a_live_file_with_another_address_is_refused(endpoint, tmp_path):
     live = {"pid": 1, "endpoint": endpoint, "token": "a"}
     (tmp_path / "live.json").write_text(json.dumps(live))
-    done = annealscope("status", tmp_path)
+    done = annealscope_here("status", tmp_path)
     assert done.returncode == 3, done.stderr
     assert "live.json cannot be read: endpoint must be tcp://127.0.0.1:PORT" in done.stderr
     assert "Traceback" not in done.stderr
@@ -226,7 +226,7 @@ def test_a_live_file_with_another_address_is_refused(endpoint, tmp_path):
 def test_a_folder_that_says_nothing_has_no_report(content, tmp_path):
     (tmp_path / "journal.jsonl").write_bytes(content)
     (tmp_path / "holds").mkdir()
-    done = annealscope("report", tmp_path)
+    done = annealscope_here("report", tmp_path)
     assert done.returncode == 3, done.stdout + done.stderr
     assert "nothing to report" in done.stderr
     assert not (tmp_path / "report").exists()

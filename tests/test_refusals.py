@@ -4,7 +4,7 @@ import shutil
 from collections import namedtuple
 
 import pytest
-from small_run import annealscope, write_inputs
+from small_run import annealscope_here, write_inputs
 from two_days import PROTOCOL
 
 from annealscope.controller.cli.guarded import guarded
@@ -28,7 +28,7 @@ def test_a_rig_that_cannot_do_it_is_refused(place, tmp_path):
     assert place in text
     wrong, word = BAD_RIGS[place]
     rig.write_text(text.replace(place, wrong, 1), encoding="utf-8")
-    done = annealscope("run", protocol, "--rig", rig, "--out", tmp_path / "run")
+    done = annealscope_here("run", protocol, "--rig", rig, "--out", tmp_path / "run")
     assert done.returncode == 3, done.stderr
     assert word in done.stderr
     assert "Traceback" not in done.stderr
