@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from annealscope.analysis.kww_gaps import UsedSlots
+from annealscope.analysis.kww_gaps import UsedSlots, seen_s
 from annealscope.analysis.values import FloatArray, InvalidData
 
 Rows = npt.NDArray[Any]
@@ -139,9 +139,7 @@ class Timeline:
 
     def seen_s(self, tau_s: float) -> float:
         """Duration without what gaps are longer than tau, see `UsedSlots.seen_slots`."""
-        if self.used is None or not np.isfinite(tau_s):
-            return self.n_slots * self.spacing_s
-        return self.used.seen_slots(tau_s / self.spacing_s) * self.spacing_s
+        return seen_s(self.used, self.n_slots, self.spacing_s, tau_s)
 
     def t_s(self, segment: npt.ArrayLike, slot: npt.ArrayLike) -> FloatArray:
         """Time of slots in s since the start of the record."""

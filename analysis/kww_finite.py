@@ -9,7 +9,7 @@ from scipy.linalg import block_diag
 
 from annealscope.analysis.fit_spec import Resampling
 from annealscope.analysis.kww_batch import Decays
-from annealscope.analysis.kww_gaps import UsedSlots, check_used
+from annealscope.analysis.kww_gaps import UsedSlots, check_used, seen_s
 from annealscope.analysis.kww_model import longest_lag, mean_of_products
 from annealscope.analysis.values import FloatArray, InvalidData
 
@@ -52,9 +52,7 @@ class SlotRecord:
 
     def seen_s(self, tau_s: float) -> float:
         """Part of the duration of which something is seen, see `UsedSlots.seen_slots`."""
-        if self.used is None or not np.isfinite(tau_s):
-            return self.duration_s
-        return self.used.seen_slots(tau_s / self.spacing_s) * self.spacing_s
+        return seen_s(self.used, self.n_slots, self.spacing_s, tau_s)
 
     def slots(self, lag_s: FloatArray) -> npt.NDArray[np.int64]:
         """Lags in slots."""

@@ -40,6 +40,16 @@ class UsedSlots:
         return float(sum(np.minimum(step, longest).sum() + 1.0 for step in steps))
 
 
+def seen_s(used: UsedSlots | None, n_slots: int, spacing_s: float, tau_s: float) -> float:
+    """Return the part of a duration of which something is seen, see `UsedSlots.seen_slots`.
+
+    All of it when no slot is lost (``used`` is None) or tau is not known (NaN).
+    """
+    if used is None or not np.isfinite(tau_s):
+        return n_slots * spacing_s
+    return used.seen_slots(tau_s / spacing_s) * spacing_s
+
+
 def mean_of_used_products(
     lag_slots: Integers,
     width_slots: Integers,

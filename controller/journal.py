@@ -53,6 +53,11 @@ from typing import Any
 from annealscope.controller.errors import ExitCode, RunError
 from annealscope.drivers.clock import Clock
 
+STANDING = frozenset({"paused", "suspended", "parked"})
+"""States in which the plan stands still."""
+GOING = frozenset({"arming", "running"})
+"""States that end a park: in between the process may have ended and begun again."""
+
 DURABLE = frozenset(
     (
         *("run_started", "run_continued", "state", "step", "settled", "region", "optics", "prompt"),

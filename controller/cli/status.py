@@ -31,7 +31,7 @@ ENDED = "ended"
 
 def show(folder: Path, as_json: bool) -> None:
     """Show the newest snapshot, or how the run ended. Raises RunError: there was no run, or it has died."""
-    snapshot = _newest(folder)
+    snapshot = _ended(folder) or RunClient(folder).status()
     if as_json:
         print_json(snapshot)
         return
@@ -47,20 +47,18 @@ def watch(folder: Path, as_json: bool) -> None:
     RunError
         There was no run, or its program has died; or it dies while it is watched.
     """
-    client = RunClient(folder)
-    if _newest(folder)["state"] != ENDED:
-        (_stream if as_json else _follow)(client, folder)
     ended = _ended(folder)
+    if ended is None:
+        client = RunClient(folder)
+        client.status()
+        (_stream if as_json else _follow)(client, folder)
+        ended = _ended(folder)
     if ended is None:
         raise RunError(f"the run in {folder} ended without a word; see journal.jsonl", ExitCode.INCOMPLETE)
     if as_json:
         _write(ended)
     else:
         typer.echo(how_it_ended(folder, ended, report_of(folder)))
-
-
-def _newest(folder: Path) -> dict[str, Any]:
-    return _ended(folder) or RunClient(folder).status()
 
 
 def _ended(folder: Path) -> dict[str, Any] | None:

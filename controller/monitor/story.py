@@ -4,6 +4,7 @@ from array import array
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping
 
+from annealscope.controller.journal import GOING, STANDING
 from annealscope.controller.monitor.seen import HoldSeen, Record, RegionSeen, Stretch
 from annealscope.controller.monitor.words import Line, line_of, said
 
@@ -11,10 +12,6 @@ LINES_KEPT = 300
 ALARMS_KEPT = 100
 SAME_LOSS = ("kind", "hold", "why")
 """What losses have in common that are told in one line."""
-STANDING = frozenset({"paused", "suspended", "parked"})
-"""States in which the plan stands still."""
-GOING = frozenset({"arming", "running"})
-"""States that end a park: in between the process may have ended and begun again."""
 CHANGING = frozenset({"ramp", "cool", "park"})
 """Steps that change the temperature."""
 

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from annealscope.controller.errors import may_go_on
+from annealscope.controller.journal import GOING, STANDING
 from annealscope.controller.report.load_arrays import number
 from annealscope.controller.report.summary_patterns import NOT_A_NUMBER
 from annealscope.controller.report.summary_run import Interruption, TemperatureTrace
@@ -17,12 +18,6 @@ Records = list[dict[str, Any]]
 
 Change = tuple[str, str] | None
 """A state that begins, empty where one only ends, and why; None where nothing changes."""
-
-STANDING = frozenset({"paused", "suspended", "parked"})
-"""States of the engine in which the plan stands still."""
-
-GOING = frozenset({"arming", "running"})
-"""States that end a park: in between the process may have ended and begun again."""
 
 
 def first(records: Records, kind: str) -> dict[str, Any]:
